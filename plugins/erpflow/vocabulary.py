@@ -1,0 +1,89 @@
+"""The words of the glossary as types: what a thing is called here is what it is called in the database and the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType
+
+TenantId = NewType("TenantId", str)
+ConnectionId = NewType("ConnectionId", str)
+SyncConfigId = NewType("SyncConfigId", str)
+SyncLogId = NewType("SyncLogId", str)
+RemoteId = NewType("RemoteId", str)
+LocalId = NewType("LocalId", str)
+
+VendorRecord = Mapping[str, Any]
+"""One record as the vendor sent it, decoded from JSON: the only bare dict that crosses a package boundary."""
+
+DEFAULT_TENANT = TenantId("00000000-0000-0000-0000-000000000001")
+"""The tenant of an installation that serves one company; the first migration creates it."""
+
+
+class Direction(StrEnum):
+    """Which way data flows: `pull` is remote to local, `push` local to remote."""
+
+    PULL = "pull"
+    PUSH = "push"
+    BIDIRECTIONAL = "bidirectional"
+
+
+class Conflict(StrEnum):
+    """Who wins when both sides changed the same field since they last agreed."""
+
+    LOCAL_WINS = "local_wins"
+    REMOTE_WINS = "remote_wins"
+    NEWEST_WINS = "newest_wins"
+    MANUAL = "manual"
+
+
+class Deletes(StrEnum):
+    """What a delete on one side does to the other."""
+
+    SOFT = "soft"
+    HARD = "hard"
+    IGNORE = "ignore"
+
+
+class SyncStatus(StrEnum):
+    """The state of a sync log. `partial`: it finished, and at least one record was rejected."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The span of vendor modification times a run reads, in UTC: `since` inclusive, `until` exclusive.
+
+    `since=None` reads from the beginning, `until=None` up to the moment the vendor answers.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the records of one run, in records. Invariant 1: the outcomes add up to `read`."""
+
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    conflict: int = 0
+    rejected: int = 0
+    ignored: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def accounted(self) -> int:
+        """Records that ended somewhere; equal to `read` when nothing was lost."""
+        return sum(getattr(self, f.name) for f in fields(self) if f.name != "read")
