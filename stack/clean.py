@@ -1,0 +1,42 @@
+"""Removes the demo's data and the caches of the tools; refuses while a demo is running in this folder."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache", "build", "dist")
+
+
+def main() -> int:
+    """Clean the folder of the project; a status for the shell."""
+    home = Path(os.environ.get("ERPFLOW_HOME", str(ROOT / ".erpflow")))
+    busy = _running_process(home)
+    if busy:
+        sys.stderr.write(
+            f"A demo is running on {home} (process {busy}). Stop it with Ctrl-C or: kill {busy}\n"
+            "Then run make clean again. Nothing was removed.\n"
+        )
+        return 1
+    targets = [home, *(ROOT / name for name in CACHES)]
+    targets += [path for path in ROOT.rglob("__pycache__") if ".venv" not in path.parts]
+    for path in targets:
+        if path.is_dir():
+            shutil.rmtree(str(path))
+    sys.stdout.write("Removed the demo's data and the caches. The virtual environment is still in .venv.\n")
+    return 0
+
+
+def _running_process(home: Path) -> int:
+    """The process id in the demo's lock file while that process lives, else 0."""
+    try:
+        pid = int((home / "demo.pid").read_text())
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return 0
+    return pid
+
+
+if __name__ == "__main__":
+    sys.exit(main())
