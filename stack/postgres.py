@@ -157,9 +157,8 @@ class EmbeddedPostgres:
         with self._locked():
             cluster = self._cluster()
             self._ensure_initialised(cluster)
-            running = cluster.running_port()
-            if running is not None:
-                return self._answering(cluster, running)
+            if running := cluster.running():
+                return self._answering(cluster, running.port)
             return self._launch(cluster)
 
     def stop(self) -> None:
@@ -168,14 +167,19 @@ class EmbeddedPostgres:
             return
         with self._locked():
             cluster = self._cluster()
-            if cluster.running_port() is None:
+            if cluster.running() is None:
                 return
-            # pg_ctl trusts the file postmaster.pid, which running_port() has just verified.
+            # pg_ctl trusts the file postmaster.pid, which running() has just verified.
             done = cluster.run("pg_ctl", "-D", str(cluster.data), "-m", "fast", "-w", "-t", "60", "stop")
-            if done.returncode != 0 and cluster.running_port() is not None:
+            if done.returncode != 0 and cluster.running() is not None:
                 raise DatabaseUnavailable(
                     f"Postgres in {cluster.data} did not stop within 60 seconds. Its log is {cluster.log}"
                 )
+
+    def pid(self) -> int | None:
+        """The process of the running server, or None."""
+        running = self._cluster().running()
+        return running.pid if running else None
 
     def ensure_database(self, name: str) -> None:
         """Create the database `name` unless it is there; starts the server when needed."""
@@ -265,6 +269,14 @@ class EmbeddedPostgres:
 
 
 @dataclass(frozen=True, slots=True)
+class _Running:
+    """A server process as its file postmaster.pid names it."""
+
+    pid: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Cluster:
     """The files of one cluster and the commands that work on them."""
 
@@ -339,8 +351,8 @@ class _Cluster:
         done = self.run("pg_ctl", "-D", str(self.data), "-l", str(self.log), *wait, "-o", options, "start")
         return done.returncode == 0
 
-    def running_port(self) -> int | None:
-        """The port of the server that runs on this cluster, or None. Removes the pid file of one that died."""
+    def running(self) -> _Running | None:
+        """The server that runs on this cluster, or None. Removes the pid file of one that died."""
         pid_file = self.data / "postmaster.pid"
         try:
             lines = pid_file.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -350,7 +362,7 @@ class _Cluster:
         except (IndexError, ValueError):
             pid, port = 0, 0
         if pid > 0 and _is_postgres(pid, self.data):
-            return port
+            return _Running(pid=pid, port=port)
         # Postgres takes any living process of its user with that number for itself, and a zombie too.
         pid_file.unlink(missing_ok=True)
         return None

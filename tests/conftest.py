@@ -1,0 +1,130 @@
+"""Fixtures for every test: one Postgres server a session, and databases copied from one migrated template."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from erpflow.store.database import Database
+from erpflow.store.migrate import upgrade
+from stack.postgres import EmbeddedPostgres, ExistingPostgres, Server
+
+# A cluster that is thrown away need not survive a power cut.
+THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+
+# A developer's settings must not leak into the tests, nor the tests into a developer's database.
+for name in ("ERPFLOW_DATABASE_URL", "ERPFLOW_HOME", "ERPFLOW_MAPPINGS", "ERPFLOW_LANDING_URI"):
+    os.environ.pop(name, None)
+
+
+@contextmanager
+def _temporary_server() -> Iterator[Server]:
+    """A server that goes with us, even when we are killed: its guard sees the end of our pipe and clears up."""
+    with tempfile.TemporaryDirectory(prefix="erpflow-tests-") as folder:
+        postgres = EmbeddedPostgres(Path(folder) / "postgres", settings=THROWAWAY, tell=lambda _: None)
+        server = postgres.start()
+        pid = postgres.pid()
+        guard = subprocess.Popen(
+            ["sh", "-c", 'read _ && exit; kill -QUIT "$1"; sleep 2; rm -rf "$2"', "sh", str(pid), folder],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            yield server
+        finally:
+            postgres.stop()
+            guard.communicate(b"done\n")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The server of this session: embedded, or the one ERPFLOW_POSTGRES_URL names."""
+    if url := os.environ.get("ERPFLOW_POSTGRES_URL"):
+        yield ExistingPostgres(url).start()
+        return
+    with _temporary_server() as server:
+        yield server
+
+
+@contextmanager
+def _database(server: Server, *, template: str) -> Iterator[str]:
+    """The URL of a new database, dropped at the end whoever still uses it."""
+    name = f"erpflow_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    try:
+        yield server.url_for(name)
+    finally:
+        # A test may have stopped the server on purpose; then there is nothing left to drop.
+        with suppress(psycopg.OperationalError), psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: Server) -> Iterator[str]:
+    """The name of a database with the state and the demo's tables, to be copied."""
+    with _database(postgres, template="template0") as url:
+        upgrade(Database(url), demo_tables=True)
+        yield url.rpartition("/")[2]
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres: Server, migrated_template: str) -> Iterator[str]:
+    """The URL of a migrated database that the tests of one module share."""
+    with _database(postgres, template=migrated_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def database(database_url: str) -> Database:
+    """The migrated database that the tests of one module share."""
+    return Database(database_url)
+
+
+@pytest.fixture
+def fresh_database_url(postgres: Server, migrated_template: str) -> Iterator[str]:
+    """The URL of a migrated database of this test alone."""
+    with _database(postgres, template=migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def fresh_database(fresh_database_url: str) -> Database:
+    """A migrated database of this test alone."""
+    return Database(fresh_database_url)
+
+
+@pytest.fixture
+def empty_database(postgres: Server) -> Iterator[Database]:
+    """A database of this test alone without any table."""
+    with _database(postgres, template="template0") as url:
+        yield Database(url)
+
+
+@pytest.fixture
+def new_database_url(postgres: Server) -> Iterator[Callable[[], str]]:
+    """Makes empty databases, for tests that need several."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"erpflow_test_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        made.append(name)
+        return postgres.url_for(name)
+
+    yield make
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        for name in made:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
