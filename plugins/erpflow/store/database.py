@@ -167,8 +167,8 @@ def try_lock(
     """
     function = "pg_try_advisory_xact_lock" if scope == "transaction" else "pg_try_advisory_lock"
     row = connection.execute(
-        f"SELECT {function}(hashtextextended('erpflow.sync_config:' || %s, 0))",
-        [str(sync_config_id).lower()],
+        f"SELECT {function}(hashtextextended('erpflow.sync_config', 0) # hashtextextended(%s, 0))",
+        [sync_config_id],
     ).fetchone()
     return row is not None and bool(row[0])
 

@@ -66,13 +66,12 @@ CREATE TABLE erpflow.erp_field_mappings (
     UNIQUE (sync_config_id, mapping_version, position)
 );
 
--- `next_at`: the moment the next request may go. `epoch` counts pauses, so that a slot given out before one is void.
+-- `next_at`: the moment the next request may go. One row per connection, shared by all workers (invariant 10).
 CREATE TABLE erpflow.erp_rate_limits (
     connection_id uuid        PRIMARY KEY REFERENCES erpflow.erp_connections ON DELETE CASCADE,
     tenant_id     uuid        NOT NULL REFERENCES erpflow.erp_tenants,
     next_at       timestamptz NOT NULL,
     paused_until  timestamptz,
-    epoch         bigint      NOT NULL DEFAULT 0,
     granted       bigint      NOT NULL DEFAULT 0,
     updated_at    timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);  -- one hot row: every update must stay on its page

@@ -21,6 +21,7 @@ CREATE TABLE erpflow.erp_sync_logs (
     triggered_by    text,
     pages           integer     NOT NULL DEFAULT 0,
     chunks_applied  integer     NOT NULL DEFAULT 0,
+    chunks_total    integer,
     read_count      bigint      NOT NULL DEFAULT 0 CHECK (read_count >= 0),
     created_count   bigint      NOT NULL DEFAULT 0 CHECK (created_count >= 0),
     updated_count   bigint      NOT NULL DEFAULT 0 CHECK (updated_count >= 0),
