@@ -1,0 +1,47 @@
+"""What a process of the stack does before it becomes its program: `python -m stack.child [options] MODULE ARG...`
+
+`--preload a,b` imports modules, `--gate` then waits for a line on standard input. So a slow starter does its imports
+while the database it needs is still being made. On Linux the process also asks to be ended when its parent dies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import runpy
+import signal
+import sys
+from typing import Final
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+def main(arguments: list[str]) -> None:
+    """Prepare, then run the module as if it had been called by `python -m MODULE ARG...`."""
+    gated = False
+    while arguments and arguments[0].startswith("--"):
+        option = arguments.pop(0)
+        if option == "--gate":
+            gated = True
+        elif option == "--preload":
+            for module in arguments.pop(0).split(","):
+                importlib.import_module(module)
+    # The parent is asked again after the request: it may have died in between.
+    parent = os.getppid()
+    end_with_parent()
+    if os.getppid() != parent or (gated and sys.stdin.readline() == ""):
+        sys.exit("The process that started this one has ended.")
+    module = arguments[0]
+    sys.argv = [module, *arguments[1:]]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def end_with_parent() -> None:
+    """Ask Linux for SIGTERM when the thread that started this process ends; elsewhere do nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
