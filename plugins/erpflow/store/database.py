@@ -30,7 +30,7 @@ _KEEP_ALIVE: Final[dict[str, Any]] = {
     "tcp_user_timeout": 60_000,  # milliseconds: a server that vanished is noticed within a minute, also mid-write
 }
 _SESSION: Final = (
-    "-c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601 -c idle_in_transaction_session_timeout=15min"
+    "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c idle_in_transaction_session_timeout=15min"
 )
 
 _KNOWN_TABLES: Final = """
@@ -82,6 +82,12 @@ class Database:
             return psycopg.connect(self.url, autocommit=autocommit, **self._parameters)
         except psycopg.OperationalError as error:
             raise self._refusal(error) from None
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg.Connection[TupleRow]]:
+        """One connection in which every statement commits unless a transaction is opened; errors translated."""
+        with translate_errors(self), self.connect(autocommit=True) as connection:
+            yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[TupleRow]]:

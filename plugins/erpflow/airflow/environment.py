@@ -1,0 +1,59 @@
+"""Where a task finds its surroundings: the application database, the landing area, the mappings, a vendor's connector.
+
+Everything here is called inside a task, never while a DAG file is parsed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import cast
+
+from airflow.sdk import BaseHook, ObjectStoragePath
+
+from erpflow.airflow.hooks import hook_class
+from erpflow.connectors import registry
+from erpflow.connectors.base import Connector
+from erpflow.errors import ConfigError
+from erpflow.store.database import Database
+from erpflow.store.rate_limits import PostgresLimiter
+from erpflow.store.sync_logs import SyncRun
+from erpflow.sync.landing import Folder
+
+DATABASE_CONNECTION = "erpflow_db"
+"""The Airflow Connection of the application database."""
+
+
+def database() -> Database:
+    """The application database, from the Airflow Connection `erpflow_db` (or AIRFLOW_CONN_ERPFLOW_DB)."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    connection = BaseHook.get_connection(DATABASE_CONNECTION)
+    if connection.conn_type not in {"postgres", "postgresql"}:
+        raise ConfigError(
+            f'The Airflow Connection "{DATABASE_CONNECTION}" is of type "{connection.conn_type}", not "postgres". '
+            "Correct it under Admin → Connections."
+        )
+    url = PostgresHook(postgres_conn_id=DATABASE_CONNECTION, connection=connection).get_uri()
+    return Database(url.replace("postgresql+psycopg://", "postgresql://", 1))
+
+
+def mappings_folder() -> Path:
+    """The folder of mapping files: ERPFLOW_MAPPINGS, or include/mappings beside the DAGs folder."""
+    configured = os.environ.get("ERPFLOW_MAPPINGS")
+    return Path(configured) if configured else Path(__file__).parents[3] / "include" / "mappings"
+
+
+def landing_root() -> Folder:
+    """Where raw pages land: ERPFLOW_LANDING_URI, any URI that Airflow's object storage knows."""
+    uri = os.environ.get("ERPFLOW_LANDING_URI") or f"file://{Path(__file__).parents[3] / '.erpflow' / 'landing'}"
+    return cast("Folder", ObjectStoragePath(uri))
+
+
+def connector_for(run: SyncRun, db: Database) -> Connector:
+    """The vendor of a run, ready to be asked: the http provider's session, our transport, the shared limits."""
+    hook = hook_class(run.system)(http_conn_id=run.airflow_conn_id)
+    session = hook.get_conn()
+    spec = registry.connector_class(run.system).spec
+    limiter = PostgresLimiter(db, run.connection_id, spec.limits)
+    return registry.build(run.system, session=session, base_url=hook.base_url, limiter=limiter)

@@ -1,0 +1,21 @@
+"""The button on a task that leads to its sync log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import TaskInstanceKey  # type: ignore[attr-defined]
+
+
+class SyncLogLink(BaseOperatorLink):
+    """From a step of a sync to the page of its sync log, inside the Airflow UI."""
+
+    name = "Sync log"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        """The address of the log; empty until `plan` has opened it."""
+        run = getattr(operator, "run", None)
+        return f"/api/erp/sync-logs/{run['log_id']}" if isinstance(run, dict) else ""

@@ -1,0 +1,220 @@
+"""The five steps of a sync DAG: plan → (extract → transform → load, for each config) → finish.
+
+Tasks pass references and counts through XCom, never records. Each step can be killed at any instruction and run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from airflow.sdk import Asset, AssetAlias, BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from erpflow.airflow.links import SyncLogLink
+from erpflow.errors import ErpflowError
+from erpflow.vocabulary import SyncLogId, SyncStatus
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+    from erpflow.sync.plan import RunRequest
+    from erpflow.sync.pull import Progress, PullJob
+
+log = structlog.get_logger(__name__)
+
+PROGRESS_EVERY = 20
+"""Pages or chunks between two lines of progress in a task's log."""
+
+
+class SyncsFailed(ErpflowError):
+    """At least one sync of a DAG run failed; the run ends failed, so that it is seen."""
+
+
+class PlanOperator(BaseOperator):
+    """Open a sync log for every config that is due (or named in the params) and hand their ids on."""
+
+    def __init__(self, *, system: str, entity: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.system = system
+        self.entity = entity
+
+    def execute(self, context: Context) -> list[dict[str, str]]:
+        """One reference for each sync to run: `log_id` and a `label`."""
+        from erpflow.airflow.environment import database
+        from erpflow.sync.plan import plan
+
+        with database().session() as connection:
+            planned = plan(
+                connection, run_request(context), system=self.system, entity=self.entity, now=datetime.now(UTC)
+            )
+        log.info("planned", syncs=len(planned), system=self.system, entity=self.entity)
+        return [asdict(run) for run in planned]
+
+
+class SyncStepOperator(BaseOperator):
+    """One step of one sync. `run` is a reference of `PlanOperator`; a failure is kept in its sync log."""
+
+    template_fields: Sequence[str] = ("run",)
+    operator_extra_links = (SyncLogLink(),)
+
+    def __init__(self, *, run: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run = run
+
+    @contextmanager
+    def job(self) -> Iterator[PullJob]:
+        """The job of this sync; what goes wrong inside is noted in the sync log before Airflow hears of it."""
+        from erpflow.airflow import environment
+        from erpflow.connectors.registry import connector_class
+        from erpflow.sync.pull import PullJob, note_failure
+
+        db = environment.database()
+        log_id = SyncLogId(self.run["log_id"])
+        try:
+            yield PullJob.open(
+                db,
+                log_id,
+                connector_class=connector_class,
+                landing_root=environment.landing_root(),
+                mappings=environment.mappings_folder(),
+            )
+        except AirflowSkipException:
+            raise
+        except Exception as error:
+            note_failure(db, log_id, error)
+            raise
+
+
+class ExtractOperator(SyncStepOperator):
+    """Ask the vendor for the pages of the window and land them. Nothing new: the rest of the sync is skipped."""
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """How many pages and records landed."""
+        from erpflow.airflow.environment import connector_for
+
+        with self.job() as job:
+            job.check()
+            extracted = job.extract(connector_for(job.run, job.database), on_progress=_report("extracting"))
+            if extracted.records == 0:
+                raise AirflowSkipException("Nothing changed at the vendor in this window.")
+        return {"pages": extracted.pages, "records": extracted.records}
+
+
+class TransformOperator(SyncStepOperator):
+    """Landed pages into chunks: unchanged records dropped unparsed, the rest mapped, what cannot be is a reject."""
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """How many chunks there are to load."""
+        with self.job() as job:
+            return {"chunks": job.transform()}
+
+
+class LoadOperator(SyncStepOperator):
+    """Apply the chunks, each in one transaction with its counts and the cursor; then tell who waits for the table."""
+
+    def __init__(self, *, table: str, **kwargs: Any) -> None:
+        super().__init__(outlets=[AssetAlias(loaded_alias(table))], **kwargs)
+        self.table = table
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """What became of the records."""
+        with self.job() as job:
+            counts = job.load(on_progress=_report("loading"))
+        changed = counts.created + counts.updated + counts.deleted
+        if changed:
+            context["outlet_events"][AssetAlias(loaded_alias(self.table))].add(
+                table_asset(self.table), extra={"sync_log": self.run["log_id"], **asdict(counts)}
+            )
+        return asdict(counts)
+
+
+class FinishOperator(BaseOperator):
+    """Close every sync log of the run. Always runs; fails when a sync failed, so that the DAG run shows it."""
+
+    template_fields: Sequence[str] = ("runs",)
+
+    def __init__(self, *, runs: Any, **kwargs: Any) -> None:
+        super().__init__(trigger_rule="all_done", **kwargs)
+        self.runs = runs
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """The counts of each sync."""
+        from erpflow.airflow.environment import database
+        from erpflow.sync.pull import finish
+
+        if self.runs is None:
+            raise SyncsFailed("plan did not finish: see its log. No sync was started.")
+        db = database()
+        summaries = [finish(db, SyncLogId(run["log_id"])) for run in self.runs]
+        for summary in summaries:
+            log.info("sync_finished", connection=summary.connection, status=summary.status, **asdict(summary.counts))
+        failed = [summary for summary in summaries if summary.status is SyncStatus.FAILED]
+        if failed:
+            reasons = "\n".join(f"  {summary.connection} {summary.entity}: {summary.error}" for summary in failed)
+            raise SyncsFailed(f"{len(failed)} of {len(summaries)} syncs failed:\n{reasons}")
+        return [
+            {"connection": summary.connection, "status": summary.status.value, **asdict(summary.counts)}
+            for summary in summaries
+        ]
+
+
+def loaded_alias(table: str) -> str:
+    """The alias under which a load announces the table it changed."""
+    return f"loaded {table}"
+
+
+def table_asset(table: str) -> Asset:
+    """The asset of a local table: `app.customers` is erpflow://app/customers."""
+    return Asset(name=table, uri=f"erpflow://{table.replace('.', '/', 1)}")
+
+
+def run_request(context: Context) -> RunRequest:
+    """What the DAG run asks for: its params, and its data interval where it has one.
+
+    A run triggered by hand or by REST without a logical date has no interval at all; its keys are not in the context.
+    """
+    from erpflow.sync.plan import RunRequest
+
+    params, dag_run = context["params"], context["dag_run"]
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    kind = {"scheduled": "scheduled", "backfill": "backfill"}.get(str(dag_run.run_type), "manual")
+    task_instance = context["ti"]
+    return RunRequest(
+        kind=kind,
+        connection=params.get("connection") or None,
+        full=bool(params.get("full")),
+        since=_moment(params.get("since")),
+        until=_moment(params.get("until")),
+        dry_run=bool(params.get("dry_run")),
+        interval=(start, end) if start is not None and end is not None else None,
+        dag_id=dag_run.dag_id,
+        dag_run_id=dag_run.run_id,
+        attempt_key=f"{dag_run.dag_id}/{dag_run.run_id}/{getattr(dag_run, 'clear_number', 0) or 0}",
+        triggered_by=getattr(dag_run, "triggering_user_name", None) or f"airflow:{task_instance.task_id}",
+    )
+
+
+def _moment(value: str | datetime | None) -> datetime | None:
+    """A date-time param as an aware datetime; without an offset it is UTC."""
+    if not value:
+        return None
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _report(what: str) -> Any:
+    """A progress callback that writes a line now and then."""
+    calls = 0
+
+    def report(progress: Progress) -> None:
+        nonlocal calls
+        calls += 1
+        if calls % PROGRESS_EVERY == 0:
+            log.info(what, pages=progress.pages, records=progress.records, **asdict(progress.counts))
+
+    return report

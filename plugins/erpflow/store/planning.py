@@ -1,0 +1,77 @@
+"""Which sync configs a run is about, and when each last started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from erpflow.vocabulary import ConnectionId, Direction, SyncConfigId
+
+CANDIDATES = """
+SELECT c.id::text, n.name, n.status, c.entity, c.direction, c.enabled, c.every, c.overlap, c.cursor_at,
+       c.last_started_at
+FROM erpflow.erp_sync_configs c JOIN erpflow.erp_connections n ON n.id = c.connection_id
+WHERE n.system = %(system)s AND c.entity = %(entity)s
+  AND (%(connection)s::text IS NULL OR n.name = %(connection)s)
+ORDER BY n.name
+"""
+
+CONNECTIONS = "SELECT name FROM erpflow.erp_connections WHERE system = %s ORDER BY name"
+
+STARTED = "UPDATE erpflow.erp_sync_configs SET last_started_at = %s WHERE id = %s"
+
+FINISHED = """
+UPDATE erpflow.erp_sync_configs c SET last_finished_at = now() FROM erpflow.erp_sync_logs l
+WHERE l.id = %s AND c.id = l.sync_config_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sync config that a run may be about."""
+
+    config_id: SyncConfigId
+    connection: str
+    connection_status: str
+    entity: str
+    direction: Direction
+    enabled: bool
+    every: timedelta
+    overlap: timedelta
+    cursor_at: datetime | None
+    last_started_at: datetime | None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it runs at all: switched on, its connection too, and it pulls."""
+        return self.enabled and self.connection_status != "disabled" and self.direction != Direction.PUSH
+
+
+def candidates(connection: psycopg.Connection[Any], *, system: str, entity: str, name: str | None) -> list[Candidate]:
+    """The sync configs of a system's entity; only those of the connection called `name`, if given."""
+    rows = connection.execute(CANDIDATES, {"system": system, "entity": entity, "connection": name}).fetchall()
+    return [Candidate(*row[:4], Direction(row[4]), *row[5:]) for row in rows]
+
+
+def connection_names(connection: psycopg.Connection[Any], system: str) -> list[str]:
+    """The connections of a system, for a message about one that is not there."""
+    return [row[0] for row in connection.execute(CONNECTIONS, (system,))]
+
+
+def entities(connection: psycopg.Connection[Any], connection_id: ConnectionId) -> dict[str, SyncConfigId]:
+    """The sync config of each entity that a connection syncs."""
+    statement = "SELECT entity, id::text FROM erpflow.erp_sync_configs WHERE connection_id = %s"
+    return dict(connection.execute(statement, (connection_id,)).fetchall())
+
+
+def note_started(connection: psycopg.Connection[Any], config_id: SyncConfigId, at: datetime) -> None:
+    """A scheduled run of this config starts: it is due again `every` later."""
+    connection.execute(STARTED, (at, config_id))
+
+
+def note_finished(connection: psycopg.Connection[Any], log_id: str) -> None:
+    """A run of the config of this log has finished."""
+    connection.execute(FINISHED, (log_id,))

@@ -1,0 +1,245 @@
+"""Applies one chunk of pulled records to the user's tables, set by set; a record that the table refuses stays alone.
+
+The caller owns the transaction: it claims the chunk, applies it here, counts, moves the cursor and commits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from erpflow.errors import FieldProblem
+from erpflow.store import pull_sql
+from erpflow.store.pull_sql import PullTarget, Staged
+from erpflow.vocabulary import SyncConfigId, SyncLogId, TenantId
+
+Connection = psycopg.Connection[Any]
+
+COPY_PIECE = 500
+"""Lines sent again at once while the one that Postgres refused is looked for."""
+
+REFUSALS = (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.RaiseException)
+"""What a table says to a value it will not take: a matter of that record, not of the run."""
+
+COPY_CONTEXT = re.compile(r"line (\d+)(?:, column v_([^:]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A staged record that the table refuses: where its bytes are in the landing area, and why."""
+
+    page: int
+    position: int
+    problems: tuple[FieldProblem, ...]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What a chunk did: records by outcome (created, updated, same, unchanged, stale) and those refused."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    refused: list[Refused] = field(default_factory=list)
+
+
+class ChunkWriter:
+    """Writes chunks for one sync log over one connection. Temporary tables are made once and emptied by each commit."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        target: PullTarget,
+        *,
+        tenant_id: TenantId,
+        config_id: SyncConfigId,
+        log_id: SyncLogId,
+    ) -> None:
+        self._connection = connection
+        self._target = target
+        self._parameters = {"tenant": tenant_id, "config": config_id, "log": log_id}
+        connection.execute(pull_sql.create_stages(target))
+        self._decide = pull_sql.decide(target).as_bytes(connection)
+        self._writes = [statement.as_bytes(connection) for statement in self._write_statements()]
+        self._refusals = pull_sql.REFUSED.as_bytes(connection)
+
+    def _write_statements(self) -> list[sql.Composable]:
+        target = self._target
+        marks = [pull_sql.mark_changed_children(child, number) for number, child in enumerate(target.children)]
+        lines = [
+            statement
+            for number, child in enumerate(target.children)
+            for statement in pull_sql.write_children(child, number)
+        ]
+        return [
+            *marks,
+            pull_sql.insert_created(target),
+            pull_sql.update_changed(target),
+            *lines,
+            pull_sql.INSERT_RECORDS,
+            pull_sql.UPDATE_RECORDS,
+        ]
+
+    def apply(self, rows: bytes, *, count: int, children: Sequence[bytes]) -> Applied:
+        """Stage and write `count` rows (COPY text lines numbered from 1) and the lines of their child tables."""
+        applied = Applied()
+        if count == 0:
+            return applied
+        self._connection.execute(pull_sql.PLANNER)  # type: ignore[arg-type]  # a constant of several statements
+        self._stage(rows, children, applied)
+        ranges = [(1, count)]
+        while ranges:
+            low, high = ranges.pop()
+            try:
+                with self._connection.transaction():
+                    self._write(low, high, applied)
+            except REFUSALS as error:
+                if low == high:
+                    applied.refused.extend(self._refuse([low], _problem(error, self._target.staged.table.name)))
+                else:
+                    middle = (low + high) // 2
+                    ranges += [(middle + 1, high), (low, middle)]
+        return applied
+
+    def _stage(self, rows: bytes, children: Sequence[bytes], applied: Applied) -> None:
+        for line, error in self._copy(self._target.staged, rows, child=None):
+            n, page, position, _ = line.split(b"\t", 3)
+            applied.refused.append(
+                Refused(int(page), int(position), (_problem(error, self._target.staged.table.name),))
+            )
+        for number, (child, payload) in enumerate(zip(self._target.children, children, strict=True)):
+            for line, error in self._copy(child.staged, payload, child=number):
+                n = int(line.split(b"\t", 1)[0])
+                applied.refused.extend(self._refuse([n], _problem(error, child.staged.table.name)))
+        for staged, index in [
+            (self._target.staged, None),
+            *((c.staged, i) for i, c in enumerate(self._target.children)),
+        ]:
+            statement = pull_sql.resolve(staged, child=index)
+            if statement is not None:
+                self._connection.execute(statement)
+
+    def _copy(self, staged: Staged, payload: bytes, *, child: int | None) -> list[tuple[bytes, psycopg.Error]]:
+        """COPY a payload; the lines that Postgres refuses are left out and returned, each with the reason."""
+        statement = pull_sql.copy_stage(staged, child=child)
+        try:
+            self._copy_once(statement, payload)
+            return []
+        except REFUSALS:
+            pass
+        refused: list[tuple[bytes, psycopg.Error]] = []
+        lines = payload.split(b"\n")[:-1]
+        start = 0
+        while start < len(lines):
+            piece = lines[start : start + COPY_PIECE]
+            try:
+                self._copy_once(statement, b"\n".join(piece) + b"\n")
+                start += len(piece)
+            except REFUSALS as error:
+                context = COPY_CONTEXT.search(error.diag.context or "")
+                if context is None:
+                    raise
+                bad = int(context.group(1)) - 1
+                if bad:
+                    self._copy_once(statement, b"\n".join(piece[:bad]) + b"\n")
+                refused.append((piece[bad], error))
+                start += bad + 1
+        return refused
+
+    def _copy_once(self, statement: sql.Composable, payload: bytes) -> None:
+        with self._connection.transaction(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(payload)
+
+    def _write(self, low: int, high: int, applied: Applied) -> None:
+        """Decide and write one range of the staged records. All of it, or (refused) nothing."""
+        run = self._connection.execute
+        run(self._decide, {**self._parameters, "lo": low, "hi": high})
+        for statement in self._writes:
+            run(statement, self._parameters)
+        outcomes = Counter(dict(run(pull_sql.OUTCOMES).fetchall()))
+        refused = [
+            Refused(page, position, self._explain(outcome, missing))
+            for _, _, page, position, outcome, missing in (
+                run(self._refusals).fetchall() if outcomes["lookup"] + outcomes["ambiguous"] else []
+            )
+        ]
+        run("DELETE FROM erpflow_decided")
+        del outcomes["lookup"], outcomes["ambiguous"]
+        applied.outcomes += outcomes
+        applied.refused += refused
+
+    def _refuse(self, numbers: list[int], problem: FieldProblem) -> list[Refused]:
+        """Take staged records out, and say where their bytes are."""
+        rows = self._connection.execute(
+            "DELETE FROM erpflow_stage WHERE n = ANY (%s) RETURNING page, position", (numbers,)
+        ).fetchall()
+        return [Refused(page, position, (problem,)) for page, position in rows]
+
+    def _explain(self, outcome: str, missing: Sequence[str]) -> tuple[FieldProblem, ...]:
+        if outcome == "ambiguous":
+            columns = ", ".join(self._target.match_on)
+            return (
+                FieldProblem(
+                    field=columns,
+                    rule="match_on",
+                    message=f"More than one row of {self._target.staged.table.name} has this {columns}: "
+                    "which one it is cannot be told. Merge the rows, or give the mapping a narrower match_on.",
+                ),
+            )
+        return tuple(self._not_found(*entry.partition("=")[::2]) for entry in missing)
+
+    def _not_found(self, column: str, value: str) -> FieldProblem:
+        stages = [self._target.staged, *(child.staged for child in self._target.children)]
+        lookup = next(lookup for staged in stages for lookup in staged.lookups if lookup.column == column)
+        place = f"{lookup.table}.{lookup.match}" if lookup.table else "the records that were synced before"
+        return FieldProblem(
+            field=column,
+            rule="lookup",
+            value=value[:200],
+            message=f'{column}: "{value[:80]}" is not among {place}. '
+            "Sync what it refers to first, or set `on_missing: null` in the mapping.",
+        )
+
+
+def _problem(error: psycopg.Error, table: str) -> FieldProblem:
+    """What Postgres said of a value, as the problem of a field."""
+    diagnosis = error.diag
+    context = COPY_CONTEXT.search(diagnosis.context or "")
+    column = diagnosis.column_name or (context.group(2) if context else None)
+    named = f"{table}.{column}" if column else table
+    detail = f" ({diagnosis.message_detail})" if diagnosis.message_detail else ""
+    return FieldProblem(
+        field=column or table,
+        rule=diagnosis.constraint_name or "column",
+        message=f"{named} refuses the value: {diagnosis.message_primary}{detail}",
+    )
+
+
+def changed_positions(
+    connection: Connection,
+    config_id: SyncConfigId,
+    *,
+    keys: Sequence[str],
+    hashes: Sequence[int],
+    rejected: Sequence[str],
+) -> list[int]:
+    """Which of these records (by position, from 0) are new or have other bytes than the version that was applied.
+
+    `rejected`: ids with an open reject, which are looked at again whatever their bytes.
+    """
+    rows = connection.execute(
+        pull_sql.CHANGED,
+        {"config": config_id, "keys": keys, "hashes": hashes, "rejected": rejected},
+        binary=True,
+    )
+    return [row[0] - 1 for row in rows]
+
+
+def knows_any_record(connection: Connection, config_id: SyncConfigId) -> bool:
+    """Whether anything was ever synced by this config; if not, there is nothing to compare with."""
+    statement = "SELECT EXISTS (SELECT 1 FROM erpflow.erp_entity_sync_records WHERE sync_config_id = %s)"
+    return bool(connection.execute(statement, (config_id,)).fetchone()[0])  # type: ignore[index]  # EXISTS has a row

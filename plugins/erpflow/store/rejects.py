@@ -1,0 +1,82 @@
+"""Dead letters: records that could not be applied, kept whole with the reason until they are mended or discarded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psycopg
+
+from erpflow.errors import FieldProblem
+from erpflow.vocabulary import SyncConfigId, SyncLogId, TenantId
+
+RECORD = """
+INSERT INTO erpflow.erp_rejects (tenant_id, sync_config_id, log_id, remote_id, payload, problems, stage)
+SELECT %(tenant)s, %(config)s, %(log)s, u.remote_id, u.payload, u.problems::jsonb, %(stage)s
+FROM unnest(%(ids)s::text[], %(payloads)s::bytea[], %(problems)s::text[]) AS u (remote_id, payload, problems)
+WHERE u.remote_id IS NOT NULL OR NOT EXISTS (
+    SELECT 1 FROM erpflow.erp_rejects r
+    WHERE r.sync_config_id = %(config)s AND r.remote_id IS NULL AND r.status = 'open' AND r.payload = u.payload)
+ON CONFLICT (sync_config_id, remote_id) WHERE status = 'open' DO UPDATE
+SET log_id = excluded.log_id, payload = excluded.payload, problems = excluded.problems, stage = excluded.stage,
+    attempts = erp_rejects.attempts + 1, last_seen_at = now()
+"""
+
+RESOLVE = """
+UPDATE erpflow.erp_rejects r SET status = 'resolved', resolved_at = now()
+FROM erpflow.erp_entity_sync_records k
+WHERE r.sync_config_id = %(config)s AND r.status = 'open' AND k.sync_config_id = r.sync_config_id
+  AND k.remote_id = r.remote_id AND r.remote_id = ANY (%(ids)s::text[])
+"""
+
+OPEN_IDS = """
+SELECT remote_id FROM erpflow.erp_rejects WHERE sync_config_id = %s AND status = 'open' AND remote_id IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A refused record: its id if it has one, its bytes as the vendor sent them, and every problem it has."""
+
+    remote_id: str | None
+    payload: bytes
+    problems: tuple[FieldProblem, ...]
+
+
+def record(
+    connection: psycopg.Connection[Any],
+    rejects: Sequence[Reject],
+    *,
+    tenant_id: TenantId,
+    config_id: SyncConfigId,
+    log_id: SyncLogId,
+    stage: str,
+) -> None:
+    """Keep rejects; one that is open already for the same record is brought up to date, its attempts counted."""
+    if not rejects:
+        return
+    connection.execute(
+        RECORD,
+        {
+            "tenant": tenant_id,
+            "config": config_id,
+            "log": log_id,
+            "stage": stage,
+            "ids": [reject.remote_id for reject in rejects],
+            "payloads": [reject.payload for reject in rejects],
+            "problems": [json.dumps([asdict(problem) for problem in reject.problems]) for reject in rejects],
+        },
+    )
+
+
+def open_ids(connection: psycopg.Connection[Any], config_id: SyncConfigId) -> list[str]:
+    """The remote ids that have an open reject."""
+    return [row[0] for row in connection.execute(OPEN_IDS, (config_id,))]
+
+
+def resolve(connection: psycopg.Connection[Any], config_id: SyncConfigId, remote_ids: Sequence[str]) -> None:
+    """Close the open rejects of records that have been applied after all."""
+    if remote_ids:
+        connection.execute(RESOLVE, {"config": config_id, "ids": list(remote_ids)})

@@ -1,0 +1,300 @@
+"""Sync logs: one row for each run of a sync config, from `plan` to `finish`, with counts that add up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from erpflow.errors import ConfigError
+from erpflow.vocabulary import ConnectionId, Counts, SyncConfigId, SyncLogId, SyncStatus, TenantId, Window
+
+Connection = psycopg.Connection[Any]
+
+OPEN = """
+INSERT INTO erpflow.erp_sync_logs
+    (tenant_id, sync_config_id, direction, kind, status, dry_run, window_since, window_until, cursor_before,
+     dag_id, dag_run_id, attempt_key, triggered_by, started_at)
+SELECT c.tenant_id, c.id, 'pull', %(kind)s, 'running', %(dry_run)s, %(since)s, %(until)s, c.cursor_at,
+       %(dag_id)s, %(dag_run_id)s, %(attempt_key)s, %(triggered_by)s, now()
+FROM erpflow.erp_sync_configs c WHERE c.id = %(config)s
+ON CONFLICT (attempt_key, sync_config_id) WHERE attempt_key IS NOT NULL DO UPDATE SET status = 'running'
+RETURNING id::text
+"""
+
+SELECT_RUN = """
+SELECT l.id::text, l.tenant_id::text, l.sync_config_id::text, c.connection_id::text, n.name, n.airflow_conn_id,
+       n.system, c.entity, c.mapping_path, l.kind, l.dry_run, l.window_since, l.window_until, l.cursor_before
+FROM erpflow.erp_sync_logs l
+JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
+JOIN erpflow.erp_connections n ON n.id = c.connection_id
+WHERE l.id = %s
+"""
+
+CLAIM = """
+SELECT chunks_applied, mapping_version FROM erpflow.erp_sync_logs WHERE id = %s FOR UPDATE
+"""
+
+START_CHUNKS = """
+UPDATE erpflow.erp_sync_logs
+SET mapping_version = %(version)s, chunks_applied = 0, read_count = 0, created_count = 0, updated_count = 0,
+    unchanged_count = 0, deleted_count = 0, conflict_count = 0, rejected_count = 0, ignored_count = 0,
+    ignored_reasons = '{}'
+WHERE id = %(log)s AND mapping_version IS DISTINCT FROM %(version)s
+"""
+
+ADD = """
+UPDATE erpflow.erp_sync_logs
+SET chunks_applied = %(chunk)s, read_count = read_count + %(read)s, created_count = created_count + %(created)s,
+    updated_count = updated_count + %(updated)s, unchanged_count = unchanged_count + %(unchanged)s,
+    deleted_count = deleted_count + %(deleted)s, conflict_count = conflict_count + %(conflict)s,
+    rejected_count = rejected_count + %(rejected)s, ignored_count = ignored_count + %(ignored)s,
+    ignored_reasons = (
+        SELECT coalesce(jsonb_object_agg(key, total), '{}') FROM (
+            SELECT key, sum(value::bigint) AS total
+            FROM (SELECT * FROM jsonb_each_text(ignored_reasons) UNION ALL SELECT * FROM jsonb_each_text(%(reasons)s)) u
+            GROUP BY key) g)
+WHERE id = %(log)s
+"""
+
+ADVANCE_CURSOR = """
+WITH moved AS (
+    UPDATE erpflow.erp_sync_configs SET cursor_at = greatest(cursor_at, %(to)s), cursor_log_id = %(log)s
+    WHERE id = %(config)s AND (cursor_at IS NULL OR cursor_at < %(to)s)
+    RETURNING cursor_at
+)
+UPDATE erpflow.erp_sync_logs SET cursor_after = greatest(cursor_after, %(to)s) WHERE id = %(log)s
+"""
+
+PAGES = "UPDATE erpflow.erp_sync_logs SET pages = greatest(pages, %s), landing = %s WHERE id = %s"
+
+TOTAL = "UPDATE erpflow.erp_sync_logs SET chunks_total = %s WHERE id = %s"
+
+FAIL = """
+UPDATE erpflow.erp_sync_logs SET error = %(error)s, error_kind = %(kind)s WHERE id = %(log)s
+"""
+
+REOPEN = """
+UPDATE erpflow.erp_sync_logs SET status = 'running', error = NULL, error_kind = NULL, finished_at = NULL WHERE id = %s
+"""
+
+CLOSE = """
+UPDATE erpflow.erp_sync_logs
+SET finished_at = now(),
+    error = coalesce(error, CASE WHEN chunks_total IS DISTINCT FROM chunks_applied THEN %(unfinished)s END),
+    error_kind = coalesce(error_kind, CASE WHEN chunks_total IS DISTINCT FROM chunks_applied THEN 'Unfinished' END),
+    status = CASE WHEN error IS NOT NULL OR chunks_total IS DISTINCT FROM chunks_applied THEN 'failed'
+                  WHEN rejected_count > 0 THEN 'partial' ELSE 'completed' END
+WHERE id = %(log)s AND status = 'running'
+"""
+
+SUMMARY = """
+SELECT l.id::text, n.name, c.entity, l.kind, l.status, l.dry_run, l.read_count, l.created_count, l.updated_count,
+       l.unchanged_count, l.deleted_count, l.conflict_count, l.rejected_count, l.ignored_count, l.pages, l.error,
+       extract(epoch FROM coalesce(l.finished_at, now()) - l.started_at)::float8
+FROM erpflow.erp_sync_logs l
+JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
+JOIN erpflow.erp_connections n ON n.id = c.connection_id
+WHERE l.id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRun:
+    """What one run of one sync config does: read back by every task from the id of its log."""
+
+    log_id: SyncLogId
+    tenant_id: TenantId
+    config_id: SyncConfigId
+    connection_id: ConnectionId
+    connection: str
+    airflow_conn_id: str
+    system: str
+    entity: str
+    mapping_path: str
+    kind: str
+    dry_run: bool
+    window: Window
+    cursor_before: datetime | None
+
+    @property
+    def moves_cursor(self) -> bool:
+        """Whether what this run applies may move the cursor: it must leave no gap behind it (invariant 2).
+
+        A backfill and a dry run never do; a window that begins after the cursor would skip what lies between.
+        """
+        if self.dry_run or self.kind == "backfill":
+            return False
+        since = self.window.since
+        return since is None or (self.cursor_before is not None and since <= self.cursor_before)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A sync log as people see it; `seconds` from plan to finish."""
+
+    log_id: SyncLogId
+    connection: str
+    entity: str
+    kind: str
+    status: SyncStatus
+    dry_run: bool
+    counts: Counts
+    pages: int
+    error: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """What a new sync log says of itself: the kind of run, its window, and the Airflow run it belongs to."""
+
+    kind: str
+    window: Window
+    dry_run: bool = False
+    dag_id: str | None = None
+    dag_run_id: str | None = None
+    attempt_key: str | None = None
+    triggered_by: str | None = None
+
+
+def open_log(connection: Connection, config_id: SyncConfigId, request: OpenRequest) -> SyncLogId:
+    """Open a sync log; the same attempt opens it once, however often its task runs (invariant 3)."""
+    row = connection.execute(
+        OPEN,
+        {
+            "config": config_id,
+            "kind": request.kind,
+            "since": request.window.since,
+            "until": request.window.until,
+            "dry_run": request.dry_run,
+            "dag_id": request.dag_id,
+            "dag_run_id": request.dag_run_id,
+            "attempt_key": request.attempt_key,
+            "triggered_by": request.triggered_by,
+        },
+    ).fetchone()
+    if row is None:
+        raise ConfigError(f"There is no sync config {config_id}: it was deleted. Nothing was read.")
+    return SyncLogId(row[0])
+
+
+def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
+    """The run that a sync log describes. Raises ConfigError when the log is gone (its connection was deleted)."""
+    row = connection.execute(SELECT_RUN, (log_id,)).fetchone()
+    if row is None:
+        raise ConfigError(f"There is no sync log {log_id}: its connection was deleted while the run was waiting.")
+    log, tenant, config, connection_id, name, conn_id, system, entity, path, kind, dry_run, since, until, cursor = row
+    return SyncRun(
+        log_id=log,
+        tenant_id=tenant,
+        config_id=config,
+        connection_id=connection_id,
+        connection=name,
+        airflow_conn_id=conn_id,
+        system=system,
+        entity=entity,
+        mapping_path=path,
+        kind=kind,
+        dry_run=dry_run,
+        window=Window(since, until),
+        cursor_before=cursor,
+    )
+
+
+def start_chunks(connection: Connection, log_id: SyncLogId, *, version: str) -> int:
+    """How many chunks of this mapping version are applied already; another version's start from nothing."""
+    connection.execute(START_CHUNKS, {"log": log_id, "version": version})
+    return claim_chunk(connection, log_id)
+
+
+def claim_chunk(connection: Connection, log_id: SyncLogId) -> int:
+    """Lock the log for the transaction, and say how many chunks are applied."""
+    row = connection.execute(CLAIM, (log_id,)).fetchone()
+    if row is None:
+        raise ConfigError(f"There is no sync log {log_id}: its connection was deleted during the run.")
+    return int(row[0])
+
+
+def add_counts(
+    connection: Connection, log_id: SyncLogId, *, chunk: int, counts: Counts, reasons: Mapping[str, int]
+) -> None:
+    """Add a chunk's counts; in the transaction that applies it."""
+    connection.execute(
+        ADD,
+        {
+            "log": log_id,
+            "chunk": chunk,
+            "reasons": json.dumps(reasons),
+            "read": counts.read,
+            "created": counts.created,
+            "updated": counts.updated,
+            "unchanged": counts.unchanged,
+            "deleted": counts.deleted,
+            "conflict": counts.conflict,
+            "rejected": counts.rejected,
+            "ignored": counts.ignored,
+        },
+    )
+
+
+def advance_cursor(connection: Connection, run: SyncRun, to: datetime) -> None:
+    """Move the config's cursor forward, never back; in the transaction that applies the data (invariant 2)."""
+    connection.execute(ADVANCE_CURSOR, {"config": run.config_id, "log": run.log_id, "to": to})
+
+
+def note_pages(connection: Connection, log_id: SyncLogId, *, pages: int, landing: str) -> None:
+    """Say how many pages have landed, and where."""
+    connection.execute(PAGES, (pages, landing, log_id))
+
+
+def note_total(connection: Connection, log_id: SyncLogId, *, chunks: int) -> None:
+    """Say how many chunks there are to apply: a log with fewer applied did not finish."""
+    connection.execute(TOTAL, (chunks, log_id))
+
+
+def chunks_total(connection: Connection, log_id: SyncLogId) -> int:
+    """How many chunks there are to apply; 0 before the transform has finished."""
+    row = connection.execute("SELECT chunks_total FROM erpflow.erp_sync_logs WHERE id = %s", (log_id,)).fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+def reopen(connection: Connection, log_id: SyncLogId) -> None:
+    """A task of this log runs (again): whatever an earlier try said of it is history."""
+    connection.execute(REOPEN, (log_id,))
+
+
+def note_failure(connection: Connection, log_id: SyncLogId, error: BaseException) -> None:
+    """Keep why a task of this log failed; a later try clears it."""
+    connection.execute(FAIL, {"log": log_id, "error": str(error), "kind": type(error).__name__})
+
+
+def close(connection: Connection, log_id: SyncLogId) -> RunSummary:
+    """Close a log: failed (an error, or chunks missing), partial (rejects) or completed."""
+    unfinished = "A task of this run was killed or lost before it could finish. Clear it in Airflow: it resumes."
+    connection.execute(CLOSE, {"log": log_id, "unfinished": unfinished})
+    return summary(connection, log_id)
+
+
+def summary(connection: Connection, log_id: SyncLogId) -> RunSummary:
+    """A sync log as people see it."""
+    row = connection.execute(SUMMARY, (log_id,)).fetchone()
+    if row is None:
+        raise ConfigError(f"There is no sync log {log_id}.")
+    log, name, entity, kind, status, dry_run, *numbers, pages, error, seconds = row
+    return RunSummary(
+        log_id=log,
+        connection=name,
+        entity=entity,
+        kind=kind,
+        status=SyncStatus(status),
+        dry_run=dry_run,
+        counts=Counts(*numbers),
+        pages=pages,
+        error=error,
+        seconds=seconds,
+    )

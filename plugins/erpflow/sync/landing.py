@@ -1,0 +1,166 @@
+"""The landing area: what the vendor answered, page by page, so that a killed run resumes and a new mapping replays.
+
+A folder per sync log below an fsspec URI or a plain path. A page is two files: the bytes, then a small JSON note with
+their length and fingerprint. The note is written last, so a page that was half written when its task was killed has
+no valid note and does not exist; this needs no atomic rename, which object stores do not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, Self, TypeVar
+
+import msgspec
+import xxhash
+
+from erpflow.connectors.base import Page, PageToken
+from erpflow.errors import ConfigError
+
+_Note = TypeVar("_Note")
+
+
+class Folder(Protocol):
+    """What `pathlib.Path` and Airflow's `ObjectStoragePath` have in common."""
+
+    def __truediv__(self, name: str, /) -> Self: ...
+    def mkdir(self, *, parents: bool = ..., exist_ok: bool = ...) -> Any: ...
+    def read_bytes(self) -> bytes: ...
+    def write_bytes(self, data: bytes, /) -> Any: ...
+
+
+def _fingerprint(raw: bytes) -> int:
+    return xxhash.xxh3_64_intdigest(raw) >> 1  # JSON integers end at 63 bits for most readers
+
+
+class PageNote(msgspec.Struct, frozen=True):
+    """What is known of a landed page besides its bytes."""
+
+    length: int
+    fingerprint: int
+    count: int
+    next: str | None
+    zone: str
+    server_time: datetime | None
+
+
+class Extracted(msgspec.Struct, frozen=True):
+    """The end of an extract: how many pages and records landed, in all."""
+
+    pages: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class LandedPage:
+    """One landed page: its number (from 1), its bytes and the zone of the naive times in it."""
+
+    number: int
+    raw: bytes
+    zone: str
+
+
+class Landing:
+    """The landing folder of one sync log."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    @property
+    def location(self) -> str:
+        """Where it is, as a path or URI."""
+        return str(self._folder)
+
+    def open(self) -> Self:
+        """Make the folder if it is not there."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The landing area {self._folder} cannot be written: {error}. "
+                "Set ERPFLOW_LANDING_URI to a place that can."
+            ) from error
+        return self
+
+    def land(self, number: int, page: Page) -> None:
+        """Keep page `number`; the note goes last."""
+        note = PageNote(
+            length=len(page.raw),
+            fingerprint=_fingerprint(page.raw),
+            count=page.count,
+            next=page.next,
+            zone=page.zone,
+            server_time=page.server_time,
+        )
+        (self._folder / f"page-{number:06d}.json").write_bytes(page.raw)
+        (self._folder / f"page-{number:06d}.note").write_bytes(msgspec.json.encode(note))
+
+    def note(self, number: int) -> PageNote | None:
+        """The note of page `number`; None when that page did not land whole."""
+        return self._read(f"page-{number:06d}.note", PageNote)
+
+    def resume_point(self) -> tuple[int, int, PageToken | None]:
+        """How far an earlier try came: pages landed, records in them, and the token of the page after them."""
+        pages, records, token = 0, 0, None
+        while (note := self.note(pages + 1)) is not None:
+            pages, records, token = pages + 1, records + note.count, note.next
+        return pages, records, PageToken(token) if token is not None else None
+
+    def page(self, number: int) -> LandedPage:
+        """Page `number` with its bytes. Raises ConfigError when it is gone or altered."""
+        note = self.note(number)
+        raw = self._bytes(f"page-{number:06d}.json")
+        if (
+            note is None
+            or raw is None
+            or len(raw) != note.length
+            or xxhash.xxh3_64_intdigest(raw) >> 1 != note.fingerprint
+        ):
+            raise ConfigError(
+                f"Page {number} in {self._folder} is missing or was altered. Clear the extract task to fetch it again."
+            )
+        return LandedPage(number, raw, note.zone)
+
+    def pages(self, *, after: int = 0) -> Iterator[LandedPage]:
+        """Every page of a finished extract in order, skipping the first `after`."""
+        extracted = self.extracted()
+        for number in range(after + 1, (extracted.pages if extracted else 0) + 1):
+            yield self.page(number)
+
+    def finish(self, extracted: Extracted) -> None:
+        """Say that every page has landed."""
+        (self._folder / "extracted.json").write_bytes(msgspec.json.encode(extracted))
+
+    def extracted(self) -> Extracted | None:
+        """The totals, or None while the extract has not finished."""
+        return self._read("extracted.json", Extracted)
+
+    def put_chunk(self, version: str, number: int, payload: bytes) -> None:
+        """Keep a transformed chunk of the mapping `version`; its fingerprint goes first, in eight bytes."""
+        folder = self._folder / version
+        folder.mkdir(parents=True, exist_ok=True)
+        fingerprint = xxhash.xxh3_64_digest(payload)
+        (folder / f"chunk-{number:06d}.msgpack").write_bytes(fingerprint + payload)
+
+    def chunk(self, version: str, number: int) -> bytes | None:
+        """A transformed chunk, or None when it was not written whole."""
+        data = self._bytes(f"{version}/chunk-{number:06d}.msgpack")
+        if data is None or xxhash.xxh3_64_digest(data[8:]) != data[:8]:
+            return None
+        return data[8:]
+
+    def _bytes(self, name: str) -> bytes | None:
+        try:
+            return (self._folder / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _read(self, name: str, kind: type[_Note]) -> _Note | None:
+        data = self._bytes(name)
+        if data is None:
+            return None
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.DecodeError:  # torn by a kill: it was never there
+            return None

@@ -1,0 +1,117 @@
+"""Load: chunks into the user's tables, each in one transaction with its counts, its rejects and the cursor.
+
+A chunk that an earlier try applied is skipped: the log says how many are. So a load that was killed anywhere, and runs
+again, ends as if it had run once (invariant 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import structlog
+
+from erpflow.errors import RecordRejected
+from erpflow.mapping.compile import PullProgram
+from erpflow.store import locks, rejects, sync_logs
+from erpflow.store.database import Database
+from erpflow.store.pull import Applied, ChunkWriter, Connection, Refused
+from erpflow.store.pull_sql import PullTarget
+from erpflow.store.sync_logs import SyncRun
+from erpflow.sync.chunk import Chunk
+from erpflow.vocabulary import Counts
+
+log = structlog.get_logger(__name__)
+
+RawOf = Callable[[int, int], bytes]
+"""The bytes of the record at a page and position of the landing area."""
+
+OnChunk = Callable[[Counts], None]
+"""Told after each chunk: what became of its records."""
+
+
+class Source(Protocol):
+    """Where the chunks of a run come from."""
+
+    def __call__(self, applied: int, /) -> Iterable[Chunk]:
+        """The chunks after the first `applied`."""
+        ...
+
+
+class Loader:
+    """Applies the chunks of one run."""
+
+    def __init__(
+        self, run: SyncRun, program: PullProgram, target: PullTarget, database: Database, *, raw_of: RawOf
+    ) -> None:
+        self._run = run
+        self._program = program
+        self._target = target
+        self._database = database
+        self._raw_of = raw_of
+
+    def load(self, source: Source, *, on_chunk: OnChunk) -> None:
+        """Apply what is not applied yet. Raises DatabaseUnavailable when Postgres goes away; nothing is lost then."""
+        run = self._run
+        with self._database.session() as connection:
+            with connection.transaction():
+                applied = sync_logs.start_chunks(connection, run.log_id, version=self._program.mapping.version)
+            writer = ChunkWriter(
+                connection, self._target, tenant_id=run.tenant_id, config_id=run.config_id, log_id=run.log_id
+            )
+            for chunk in source(applied):
+                counts = self._apply(connection, writer, chunk)
+                on_chunk(counts)
+
+    def _apply(self, connection: Connection, writer: ChunkWriter, chunk: Chunk) -> Counts:
+        run = self._run
+        with connection.transaction():
+            locks.hold(connection, run.config_id)
+            if sync_logs.claim_chunk(connection, run.log_id) >= chunk.number:
+                return Counts()
+            with connection.transaction(force_rollback=run.dry_run):
+                applied = writer.apply(chunk.rows, count=chunk.count, children=chunk.children)
+                refused = [self._reject(entry) for entry in applied.refused]
+                self._keep_rejects(connection, chunk, refused)
+            counts, reasons = _count(chunk, applied)
+            sync_logs.add_counts(connection, run.log_id, chunk=chunk.number, counts=counts, reasons=reasons)
+            if chunk.last:
+                sync_logs.note_total(connection, run.log_id, chunks=chunk.number)
+            if chunk.modified_to is not None and run.moves_cursor:
+                sync_logs.advance_cursor(connection, run, chunk.modified_to)
+        log.info("chunk_applied", sync_log=run.log_id, chunk=chunk.number, read=counts.read, rejected=counts.rejected)
+        return counts
+
+    def _keep_rejects(self, connection: Connection, chunk: Chunk, refused: list[rejects.Reject]) -> None:
+        run = self._run
+        for stage, entries in (("transform", [reject.stored() for reject in chunk.rejects]), ("load", refused)):
+            rejects.record(
+                connection, entries, tenant_id=run.tenant_id, config_id=run.config_id, log_id=run.log_id, stage=stage
+            )
+        still_open = {reject.remote_id for reject in refused}
+        rejects.resolve(connection, run.config_id, [key for key in chunk.retried if key not in still_open])
+
+    def _reject(self, refused: Refused) -> rejects.Reject:
+        raw = self._raw_of(refused.page, refused.position)
+        try:
+            remote_id: str | None = self._program.identify(raw)[0]
+        except RecordRejected:
+            remote_id = None
+        return rejects.Reject(remote_id, bytes(raw), refused.problems)
+
+
+def _count(chunk: Chunk, applied: Applied) -> tuple[Counts, dict[str, int]]:
+    """What became of a chunk's records, and why some were ignored."""
+    outcomes = applied.outcomes
+    reasons = {"superseded in the same read": chunk.superseded, "older than what is applied": outcomes["stale"]}
+    counts = Counts(
+        read=chunk.read,
+        created=outcomes["created"],
+        updated=outcomes["updated"],
+        unchanged=chunk.unchanged + outcomes["same"] + outcomes["unchanged"],
+        rejected=len(chunk.rejects) + len(applied.refused),
+        ignored=sum(reasons.values()),
+    )
+    if counts.accounted != counts.read:  # invariant 1: never commit a chunk that lost a record
+        raise AssertionError(f"chunk {chunk.number} read {counts.read} records and accounts for {counts.accounted}")
+    return counts, {reason: number for reason, number in reasons.items() if number}

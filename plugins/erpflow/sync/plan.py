@@ -1,0 +1,134 @@
+"""Plan: which sync configs a run is about, and which window of the vendor's time each of them reads.
+
+Scheduled, or by hand without dates: from the config's cursor, less its overlap, to the end of the data interval or now,
+so that a pause or a failed day leaves no gap. A backfill: exactly its data interval, for every active config, and the
+cursor stays. `since`, `until` and `full` override.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from erpflow.errors import ConfigError, suggestion
+from erpflow.store import planning, sync_logs
+from erpflow.store.planning import Candidate
+from erpflow.store.pull import Connection
+from erpflow.store.sync_logs import OpenRequest
+from erpflow.vocabulary import SyncLogId, Window
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What somebody asked for. `kind` is "scheduled", "manual" or "backfill"; times are UTC.
+
+    `interval` is the data interval of a scheduled run or a backfill. `attempt_key` names this attempt, so that planning
+    it twice opens its logs once.
+    """
+
+    kind: str
+    connection: str | None = None
+    full: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+    dry_run: bool = False
+    interval: tuple[datetime, datetime] | None = None
+    dag_id: str | None = None
+    dag_run_id: str | None = None
+    attempt_key: str | None = None
+    triggered_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One sync to run: the id of its log, and a label that people recognise."""
+
+    log_id: SyncLogId
+    label: str
+
+
+def plan(connection: Connection, request: RunRequest, *, system: str, entity: str, now: datetime) -> list[PlannedRun]:
+    """Open a sync log for every config the request is about; none may be due.
+
+    Raises ConfigError when the request names a connection that does not exist or is switched off, or dates that
+    contradict each other.
+    """
+    _check(request)
+    found = planning.candidates(connection, system=system, entity=entity, name=request.connection)
+    if request.connection is not None:
+        _check_named(connection, request.connection, found, system=system, entity=entity)
+    planned = []
+    for candidate in found:
+        if not candidate.is_active or (request.kind == "scheduled" and not _is_due(candidate, now)):
+            continue
+        window, kind = _window(candidate, request)
+        if window.since is not None and window.until is not None and window.since >= window.until:
+            log.info("nothing_to_read", connection=candidate.connection, since=window.since, until=window.until)
+            continue
+        with connection.transaction():
+            log_id = sync_logs.open_log(
+                connection,
+                candidate.config_id,
+                OpenRequest(
+                    kind=kind,
+                    window=window,
+                    dry_run=request.dry_run,
+                    dag_id=request.dag_id,
+                    dag_run_id=request.dag_run_id,
+                    attempt_key=request.attempt_key,
+                    triggered_by=request.triggered_by,
+                ),
+            )
+            planning.note_started(connection, candidate.config_id, now)
+        planned.append(PlannedRun(log_id, f"{candidate.connection} {entity}"))
+        log.info("sync_planned", sync_log=log_id, kind=kind, since=window.since, until=window.until)
+    return planned
+
+
+def _check(request: RunRequest) -> None:
+    if request.since is not None and request.until is not None and request.since >= request.until:
+        raise ConfigError(
+            f"since ({request.since.isoformat()}) is not before until ({request.until.isoformat()}): "
+            "the window holds nothing. Swap them, or leave one out."
+        )
+    if request.full and (request.since is not None or request.until is not None):
+        raise ConfigError("full reads everything; it does not go with since or until. Leave one of them out.")
+
+
+def _check_named(connection: Connection, name: str, found: list[Candidate], *, system: str, entity: str) -> None:
+    known = planning.connection_names(connection, system)
+    if name not in known:
+        raise ConfigError(f'There is no {system} connection "{name}"{suggestion(name, known)}')
+    if not found:
+        raise ConfigError(
+            f'The connection "{name}" does not sync the entity "{entity}". Add a sync config for it first.'
+        )
+    if not found[0].is_active:
+        raise ConfigError(
+            f'Syncing "{entity}" with "{name}" is switched off. Enable the sync config or the connection first.'
+        )
+
+
+def _is_due(candidate: Candidate, now: datetime) -> bool:
+    """Whether `every` has passed since the last start, a tenth of it early at most: ticks are never quite on time."""
+    last = candidate.last_started_at
+    return last is None or last + candidate.every * 0.9 <= now
+
+
+def _window(candidate: Candidate, request: RunRequest) -> tuple[Window, str]:
+    if request.kind == "backfill" and request.interval is not None:
+        return Window(*request.interval), "backfill"
+    if request.full:
+        return Window(None, None), "full"
+    until = request.until
+    if until is None and request.kind == "scheduled" and request.interval is not None:
+        until = request.interval[1]
+    if request.since is not None:
+        return Window(request.since, until), "incremental"
+    if candidate.cursor_at is None:
+        return Window(None, until), "full"
+    return Window(candidate.cursor_at - candidate.overlap, until), "incremental"

@@ -1,0 +1,89 @@
+"""The mapping meets the catalogue: where its records go, checked before anything is read."""
+
+from __future__ import annotations
+
+from erpflow.errors import ConfigError, suggestion
+from erpflow.mapping.compile import ChildProgram, LookupColumn, PullProgram
+from erpflow.store import planning, tables
+from erpflow.store.pull import Connection
+from erpflow.store.pull_sql import ChildStage, LookupTarget, PullTarget, Staged
+from erpflow.vocabulary import ConnectionId
+
+
+def pull_target(connection: Connection, program: PullProgram, *, connection_id: ConnectionId, where: str) -> PullTarget:
+    """The tables and columns that `program` fills.
+
+    `where` names the mapping file in messages. Raises ConfigError for a table or column that does not exist, and for
+    a look-up of an entity that the connection does not sync.
+    """
+    local = program.mapping.local
+    parent = _staged(
+        connection, local.table, program.columns, program.lookups, connection_id=connection_id, where=where
+    )
+    for name in (local.key, local.modified, *local.match_on):
+        if name is not None:
+            parent.table.column(name, where=where)
+    for name in local.match_on:
+        if name not in program.columns:
+            raise ConfigError(
+                f'{where}: local.match_on: "{name}" is not a mapped column{suggestion(name, program.columns)}'
+            )
+    return PullTarget(
+        staged=parent,
+        key=local.key,
+        modified=local.modified,
+        match_on=tuple(local.match_on),
+        children=tuple(
+            _child(connection, child, connection_id=connection_id, where=where) for child in program.children
+        ),
+    )
+
+
+def _child(connection: Connection, child: ChildProgram, *, connection_id: ConnectionId, where: str) -> ChildStage:
+    staged = _staged(
+        connection, child.table, child.columns, child.lookups, connection_id=connection_id, where=f"{where}: children"
+    )
+    staged.table.column(child.parent, where=where)
+    if child.key not in child.columns:
+        hint = suggestion(child.key, child.columns)
+        raise ConfigError(f'{where}: children: the key "{child.key}" of {child.table} is not mapped{hint}')
+    return ChildStage(staged=staged, parent=child.parent, key=child.key)
+
+
+def _staged(
+    connection: Connection,
+    name: str,
+    columns: tuple[str, ...],
+    lookups: tuple[LookupColumn, ...],
+    *,
+    connection_id: ConnectionId,
+    where: str,
+) -> Staged:
+    table = tables.describe(connection, name, where=where)
+    for column in columns:
+        table.column(column, where=where)
+    return Staged(
+        table=table,
+        columns=columns,
+        lookups=tuple(_lookup(connection, lookup, connection_id=connection_id, where=where) for lookup in lookups),
+    )
+
+
+def _lookup(connection: Connection, column: LookupColumn, *, connection_id: ConnectionId, where: str) -> LookupTarget:
+    lookup = column.lookup
+    if lookup.entity is not None:
+        known = planning.entities(connection, connection_id)
+        if lookup.entity not in known:
+            raise ConfigError(
+                f'{where}: {column.column}: the connection does not sync the entity "{lookup.entity}"'
+                f"{suggestion(lookup.entity, known)}"
+            )
+        return LookupTarget(column=column.column, required=column.required, config_id=known[lookup.entity])
+    if lookup.table is None or lookup.match is None or lookup.take is None:
+        raise ConfigError(f"{where}: {column.column}: a look-up names an entity, or table, match and take")
+    table = tables.describe(connection, lookup.table, where=f"{where}: {column.column}: lookup")
+    for name in (lookup.match, lookup.take):
+        table.column(name, where=f"{where}: {column.column}: lookup")
+    return LookupTarget(
+        column=column.column, required=column.required, table=lookup.table, match=lookup.match, take=lookup.take
+    )
