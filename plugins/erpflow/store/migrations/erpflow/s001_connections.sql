@@ -76,6 +76,38 @@ CREATE TABLE erpflow.erp_rate_limits (
     updated_at    timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);  -- one hot row: every update must stay on its page
 
+-- Seconds until the connection's next request may go, NULL for an unknown connection. Slots are `every` seconds apart
+-- whoever asks, so that no second holds more than the vendor allows; the row lock serves in turn. Only the clock of
+-- Postgres counts, read after the lock was had. What waits for the end of a pause leaves one by one, not all at once.
+-- A slot more than `patience` seconds away is told and not taken.
+CREATE FUNCTION erpflow.reserve_slot(connection uuid, every double precision, patience double precision)
+RETURNS double precision LANGUAGE plpgsql AS $$
+DECLARE
+    slot timestamptz;
+    this_moment timestamptz;
+BEGIN
+    SELECT greatest(next_at, paused_until) INTO slot
+    FROM erpflow.erp_rate_limits WHERE connection_id = connection FOR UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO erpflow.erp_rate_limits (connection_id, tenant_id, next_at)
+        SELECT id, tenant_id, clock_timestamp() FROM erpflow.erp_connections WHERE id = connection
+        ON CONFLICT (connection_id) DO NOTHING;
+        SELECT greatest(next_at, paused_until) INTO slot
+        FROM erpflow.erp_rate_limits WHERE connection_id = connection FOR UPDATE;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    this_moment := clock_timestamp();
+    slot := greatest(slot, this_moment);
+    IF slot <= this_moment + patience * interval '1 second' THEN
+        UPDATE erpflow.erp_rate_limits
+        SET next_at = slot + every * interval '1 second', granted = granted + 1, updated_at = this_moment
+        WHERE connection_id = connection;
+    END IF;
+    RETURN extract(epoch FROM slot - this_moment);
+END $$;
+
 -- Tokens that change while a task runs, encrypted with Airflow's Fernet key; the row is the lock of a refresh.
 CREATE TABLE erpflow.erp_oauth_tokens (
     connection_id      uuid        PRIMARY KEY REFERENCES erpflow.erp_connections ON DELETE CASCADE,
