@@ -7,14 +7,19 @@ and turns the vendor's wire protocol into pages of raw records.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, NewType
+from typing import TYPE_CHECKING, ClassVar, NewType
 
 import msgspec
 
 from erpflow.vocabulary import RemoteId, VendorRecord, Window
+
+if TYPE_CHECKING:
+    from requests.auth import AuthBase
+
+    from erpflow.connectors.transport import Transport
 
 PageToken = NewType("PageToken", str)
 """Where the next page starts, as the connector wrote it (JSON); opaque to everybody else, survives a restart."""
@@ -76,8 +81,8 @@ class Page:
     """One page as it lands.
 
     `raw` holds what the vendor answered; `Connector.split` gives back its records without asking the vendor.
-    `next` is None on the last page. `zone` is the time zone of naive times in it, `server_time` the vendor's own
-    clock when it answered.
+    `next` is None on the last page and only there: a window that holds nothing is one empty page. `zone` is the time
+    zone of naive times in it, `server_time` the vendor's own clock when it answered.
     """
 
     raw: bytes
@@ -88,9 +93,18 @@ class Page:
 
 
 class Connector(ABC):
-    """Reads one system. `spec` is its data sheet; the methods are what the vendor does its own way."""
+    """Reads one system. `spec` is its data sheet; the methods are what the vendor does its own way.
+
+    `auth(login, secret)` signs every request of a session; it may be called without arguments. `page_size` in records,
+    instead of the data sheet's.
+    """
 
     spec: ClassVar[ConnectorSpec]
+    auth: ClassVar[Callable[..., AuthBase]]
+
+    def __init__(self, transport: Transport, *, page_size: int | None = None) -> None:
+        self._transport = transport
+        self._page_size = page_size
 
     @abstractmethod
     def check(self) -> CheckResult:

@@ -1,0 +1,392 @@
+"""The one way out: every request a connector sends passes here, with its time-outs, limits, retries and redaction.
+
+Around a `requests.Session` that somebody else authenticated: Airflow's HTTP hook, or `session.build_session`.
+What an answer means is the vendor's business: a connector gives a `Judge`, and what to do next follows from the
+error it returns. `VendorUnavailable` is tried again when the call is idempotent, `RateLimited` is waited for.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Final
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import requests
+import structlog
+import urllib3.exceptions
+from urllib3.response import BaseHTTPResponse
+
+from erpflow.connectors.answer import Answer, Judge, judge_by_status, retry_after
+from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
+from erpflow.connectors.limiter import Limiter, Unlimited
+from erpflow.connectors.redaction import RedactingFilter, redact, secrets_of
+from erpflow.errors import (
+    ConfigError,
+    ErpflowError,
+    ProtocolError,
+    RateLimited,
+    VendorUnavailable,
+)
+
+log = structlog.get_logger(__name__)
+for _noisy in ("urllib3.connectionpool", "urllib3.connection"):
+    logging.getLogger(_noisy).addFilter(RedactingFilter())
+
+CORRELATION_HEADER: Final = "X-Correlation-Id"
+_CHUNK_BYTES: Final = 256 * 1024
+_REDIRECTS: Final = 3
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """In seconds: to connect, between two bytes, and for one whole exchange."""
+
+    connect: float = 10.0
+    read: float = 60.0
+    total: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and how patiently one call is tried in place; longer waits are the task's business.
+
+    `attempts` counts the first one. Waits double from `base` seconds to `cap`, times a random share (full jitter).
+    A vendor's own wait of up to `patience` seconds is slept here; a longer one frees the worker.
+    """
+
+    attempts: int = 4
+    base: float = 0.5
+    cap: float = 15.0
+    patience: float = 30.0
+
+
+ONE_ATTEMPT: Final = Retries(attempts=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """No answer, or none that may be used.
+
+    `again`: sending an idempotent call once more may help, but not before `wait` seconds.
+    """
+
+    error: ErpflowError
+    again: bool = False
+    wait: float = 0.0
+
+
+class Transport:
+    """Sends a connector's requests to one vendor. `clock` in seconds that never go back, `now` the wall clock."""
+
+    def __init__(
+        self,
+        session: requests.Session,
+        *,
+        base_url: str,
+        limiter: Limiter | None = None,
+        timeouts: Timeouts | None = None,
+        retries: Retries | None = None,
+        max_body: int = 64 * 1024 * 1024,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self.base_url = checked_base_url(base_url)
+        self.host = urlsplit(self.base_url).netloc
+        self.limiter: Limiter = limiter or Unlimited()
+        self.retries = retries or Retries()
+        self._session = session
+        self._timeouts = timeouts or Timeouts()
+        self._max_body = max_body
+        self.clock = clock
+        self._now, self._sleep, self._jitter, self._new_id = now, sleep, jitter, new_id
+        # Vendors set session cookies on token calls (ERPNext: sid=Guest); sending them back could change who we are.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        session.cookies.clear()
+        enforce_deadlines(session)
+        # Proxies and certificates come from the environment once, not with every request.
+        self._wire = session.merge_environment_settings(self.base_url, {}, stream=True, verify=None, cert=None)
+
+    def redact(self, text: str) -> str:
+        """`text` without this connection's secrets."""
+        return redact(text, secrets=secrets_of(self._session))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        judge: Judge | None = None,
+        idempotent: bool | None = None,
+        retries: Retries | None = None,
+    ) -> Answer:
+        """Sends one request and gives back the answer its judge accepted.
+
+        `path` is already percent-encoded. `idempotent` defaults to what HTTP says of the method.
+        Raises what the judge returned, RateLimited, VendorUnavailable or ProtocolError.
+        """
+        call = _Call(
+            method=method,
+            path=path,
+            url=f"{self.base_url}{path}{'?' + urlencode(query) if query else ''}",
+            body=body,
+            headers=dict(headers or {}),
+            judge=judge or judge_by_status,
+            repeatable=method in _IDEMPOTENT if idempotent is None else idempotent,
+            retries=retries or self.retries,
+            correlation_id=self._new_id(),
+        )
+        attempt = 1
+        while True:
+            outcome = self._attempt(call)
+            if isinstance(outcome, Answer):
+                log.debug(
+                    "answered", **call.names, status=outcome.status, seconds=round(outcome.latency, 3), attempt=attempt
+                )
+                return outcome
+            wait = self._wait(call, outcome, attempt)
+            if wait is None:
+                raise self._redacted(outcome.error)
+            log.warning(
+                "tried_again",
+                **call.names,
+                reason=str(self._redacted(outcome.error)),
+                wait=round(wait, 2),
+                attempt=attempt,
+            )
+            self._sleep(wait)
+            attempt += 1
+
+    def _wait(self, call: _Call, failure: _Failure, attempt: int) -> float | None:
+        """Seconds to wait before the next attempt; None when there is none. Raises what is not ours to wait for."""
+        if isinstance(failure.error, RateLimited):
+            asked = failure.error.retry_after
+            return asked if asked <= call.retries.patience and attempt < call.retries.attempts else None
+        if not (failure.again and call.repeatable) or attempt >= call.retries.attempts:
+            return None
+        backoff = min(call.retries.cap, call.retries.base * 2.0 ** (attempt - 1)) * self._jitter()
+        return max(backoff, failure.wait)
+
+    def _attempt(self, call: _Call) -> Answer | _Failure:
+        for _ in range(_REDIRECTS + 1):
+            wait = self.limiter.acquire()
+            if wait > call.retries.patience:
+                return _Failure(
+                    RateLimited(
+                        f"{call.method} {call.path} has to wait {wait:.0f} s for the limits of {self.host}; "
+                        "nothing was sent, and it is due again after that.",
+                        retry_after=wait,
+                    )
+                )
+            if wait > 0:
+                self._sleep(wait)
+            outcome = self._exchange(call)
+            if isinstance(outcome, _Failure) or not 300 <= outcome.status < 400:
+                break
+            followed = self._redirected(call, outcome)
+            if isinstance(followed, _Failure):
+                return followed
+            call = followed
+        else:
+            return _Failure(
+                ProtocolError(f"{self.host} redirects {call.path} in a circle. Check the connection's host.")
+            )
+        return outcome if isinstance(outcome, _Failure) else self._judged(call, outcome)
+
+    def _judged(self, call: _Call, answer: Answer) -> Answer | _Failure:
+        error = call.judge(answer)
+        if error is None:
+            return answer
+        asked = retry_after(answer, now=self._now())
+        if isinstance(error, VendorUnavailable) and asked is not None and asked > call.retries.patience:
+            error = RateLimited(str(error), retry_after=asked)
+        elif isinstance(error, RateLimited) and asked is not None:
+            error.retry_after = asked
+        if isinstance(error, RateLimited):
+            self.limiter.pause(error.retry_after)  # the whole connection, not only this request
+        down = isinstance(error, VendorUnavailable) and not 400 <= answer.status < 500
+        return _Failure(error, again=down, wait=asked or 0.0)
+
+    def _exchange(self, call: _Call) -> Answer | _Failure:
+        """One request, one answer. Errors are returned: raised from here they would carry URLs and headers along."""
+        started = self.clock()
+        deadline = Deadline(at=started + self._timeouts.total, clock=self.clock)
+        try:
+            request = self._session.prepare_request(
+                requests.Request(
+                    call.method,
+                    call.url,
+                    data=call.body,
+                    headers={"Accept": "application/json", CORRELATION_HEADER: call.correlation_id, **call.headers},
+                )
+            )
+            with within(deadline):
+                response = self._session.send(
+                    request,
+                    timeout=(min(self._timeouts.connect, self._timeouts.total), self._timeouts.read),
+                    allow_redirects=False,
+                    **self._wire,
+                )
+                with response:
+                    body = _read_body(response.raw, limit=self._max_body, deadline=deadline)
+        except _TooLarge:
+            return _Failure(
+                ProtocolError(
+                    f"{self.host} answered {call.method} {call.path} with more than {self._max_body:,} bytes; "
+                    "reading stopped there. Ask for smaller pages."
+                )
+            )
+        except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:  # requests' own errors are OSErrors
+            return self._broken(call, error)
+        return Answer(
+            method=call.method,
+            path=call.path,
+            status=response.status_code,
+            headers=response.headers,
+            body=body,
+            latency=self.clock() - started,
+            correlation_id=call.correlation_id,
+            authenticated="Authorization" in request.headers,
+        )
+
+    def _broken(self, call: _Call, error: Exception) -> _Failure:
+        reasons = _reasons(error)
+        what = f"{call.method} {call.path} at {self.host}"
+        if _any(reasons, ValueError, requests.exceptions.InvalidHeader) and not _any(reasons, *_NETWORK):
+            return _Failure(
+                ConfigError(
+                    f"{what} cannot be sent: {type(error).__name__}. Check the connection's host, login and secret."
+                )
+            )
+        if _any(reasons, requests.exceptions.SSLError, urllib3.exceptions.SSLError):
+            return _Failure(
+                ProtocolError(
+                    f"{what}: no trusted TLS connection ({reasons[-1]}). Check the host, or the connection's `verify`."
+                )
+            )
+        if _any(reasons, urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError):
+            return _Failure(ProtocolError(f"{what}: the compressed body cannot be unpacked ({reasons[-1]})."))
+        if _any(reasons, urllib3.exceptions.NameResolutionError):
+            text = f"{what}: no such host. Check the connection's host."
+        elif _any(reasons, *_TIMEOUTS) and not _any(reasons, ConnectionRefusedError):
+            text = (
+                f"{what} did not answer in time (to connect {self._timeouts.connect:g} s, between bytes "
+                f"{self._timeouts.read:g} s, in all {self._timeouts.total:g} s)."
+            )
+        else:
+            text = f"{what}: the connection broke ({type(reasons[-1]).__name__}: {reasons[-1]})."
+        return _Failure(VendorUnavailable(f"{text} Nothing was lost; the run can be repeated."), again=True)
+
+    def _redirected(self, call: _Call, answer: Answer) -> _Call | _Failure:
+        target = urljoin(call.url, answer.headers.get("Location", ""))
+        here, there = urlsplit(call.url), urlsplit(target)
+        if (here.scheme, here.netloc) != (there.scheme, there.netloc):
+            return _Failure(
+                ProtocolError(
+                    f"{self.host} redirects {call.path} to {there.scheme}://{there.hostname}, and credentials are "
+                    "not sent to another address. If that is the right one, make it the connection's host."
+                )
+            )
+        if call.method not in _IDEMPOTENT or target == call.url:
+            return _Failure(
+                ProtocolError(
+                    f"{self.host} redirects {call.method} {call.path} (HTTP {answer.status}). "
+                    "Check the connection's host."
+                )
+            )
+        return replace(call, url=target, path=there.path)
+
+    def _redacted(self, error: ErpflowError) -> ErpflowError:
+        secrets = secrets_of(self._session)
+        error.args = tuple(redact(arg, secrets=secrets) if isinstance(arg, str) else arg for arg in error.args)
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request on its way, through all its attempts."""
+
+    method: str
+    path: str
+    url: str = field(repr=False)
+    body: bytes | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    judge: Judge
+    repeatable: bool
+    retries: Retries
+    correlation_id: str
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What a log event says about it: never the query, never the body."""
+        return {"method": self.method, "path": redact(self.path), "correlation_id": self.correlation_id}
+
+
+def checked_base_url(url: str) -> str:
+    """The address of a vendor without a trailing slash. Raises ConfigError when it is not an http(s) address."""
+    try:
+        parts = urlsplit(url.strip())
+        sane = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        sane = False
+    if not sane:
+        raise ConfigError(f"The host {redact(url)!r} is not an address. Write it like https://erp.example.com")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError(
+            f"The host {redact(url)!r} holds more than an address. "
+            "Put the login and the secret in the connection's own fields."
+        )
+    return parts.geturl().rstrip("/")
+
+
+class _TooLarge(Exception):
+    """The body is larger than anybody asked for."""
+
+
+_TIMEOUTS: Final = (TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
+_NETWORK: Final = (requests.exceptions.ConnectionError, requests.exceptions.Timeout, urllib3.exceptions.HTTPError)
+
+
+def _read_body(raw: BaseHTTPResponse, *, limit: int, deadline: Deadline) -> bytes:
+    """The unpacked body. `read1` returns with whatever has arrived, so that a slow drip cannot outlive the deadline."""
+    declared = raw.headers.get("Content-Length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise _TooLarge
+    chunks, size = [], 0
+    while chunk := raw.read1(_CHUNK_BYTES, decode_content=True):
+        size += len(chunk)
+        if size > limit:
+            raise _TooLarge
+        chunks.append(chunk)
+        deadline.left()
+    raw.release_conn()
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _reasons(error: BaseException) -> list[BaseException]:
+    """The error and what lies under it: requests wraps urllib3's, which wrap the socket's."""
+    found: list[BaseException] = []
+    pending: list[object] = [error]
+    while pending:
+        item = pending.pop(0)
+        if isinstance(item, BaseException) and item not in found:
+            found.append(item)
+            pending += [getattr(item, "reason", None), *item.args, item.__cause__, item.__context__]
+    return found
+
+
+def _any(errors: list[BaseException], *kinds: type[BaseException]) -> bool:
+    return any(isinstance(error, kinds) for error in errors)
