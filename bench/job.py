@@ -45,12 +45,21 @@ class Answer:
     notes: dict[str, Any]
 
 
+def asked() -> Job:
+    """The job on the command line."""
+    return Job(**json.loads(sys.argv[1]))
+
+
 def answer(work: Callable[[Job], dict[str, Any]]) -> None:
     """Runs `work` on the job of the command line and prints the answer; `work` returns notes for the results file."""
-    job = Job(**json.loads(sys.argv[1]))
+    job = asked()
     started = perf_counter()
     notes = work(job)
-    seconds = perf_counter() - started
+    give(seconds=perf_counter() - started, notes=notes)
+
+
+def give(*, seconds: float, notes: dict[str, Any]) -> None:
+    """Prints the answer of this process."""
     print(_MARK + json.dumps(asdict(Answer(seconds, own_peak_mib(), notes)), default=str), flush=True)
 
 

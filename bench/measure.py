@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from time import perf_counter
 from typing import Any, Final
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # types-psutil is not among our pins
 
 from bench import job
 

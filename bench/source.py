@@ -1,7 +1,7 @@
 """A static source server in a process of its own, built not to be the bottleneck: a thread a connection, `sendfile`.
 
-`GET /<records>/<state>/customers?page=<n>` (from 1) answers `{"data":[…],"next":"/<records>/<state>/customers?page=<n+1>"}`,
-`next` null on the last page, over HTTP/1.1 with keep-alive. It reads nothing of a request but its first line.
+`GET /<records>/<state>/customers?page=<n>` (from 1) answers `{"data":[…],"next":"<path of page n+1>"}`, `next` null on
+the last page, over HTTP/1.1 with keep-alive. It reads nothing of a request but its first line.
 """
 
 from __future__ import annotations
@@ -101,8 +101,7 @@ def serving(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "bench.source", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout is not None
-            port = process.stdout.readline().strip()
+            port = process.stdout.readline().strip() if process.stdout else ""
             if not port:
                 raise RuntimeError(f"The source server did not start: see its message above (pages in {folder}).")
             yield f"http://127.0.0.1:{port}"

@@ -1,0 +1,125 @@
+"""`python -m bench`: the pull job on erpflow, on dlt in two ways and on bare COPY, side by side in one run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from bench import records, report, source
+from bench.contestants import CONTESTANTS, FLOOR, REST_API, Contestant
+from bench.measure import ContestantFailed
+from bench.race import Race, Result, WrongContent, figures
+from bench.targets import judge
+from erpflow.errors import ErpflowError
+from stack.postgres import postgres_for
+
+RESULTS: Final = Path(__file__).with_name("results")
+LARGE: Final = 500_000
+"""From so many records on a slow peer runs once: one of its loads takes minutes."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the race and prints it. 0: every target is reached; 1: one is missed; 2: it could not be measured."""
+    options = _options(arguments)
+    home = Path(os.environ.get("ERPFLOW_HOME") or ".erpflow").absolute() / "bench"
+    results: list[Result] = []
+    postgres = postgres_for(home, tell=_tell)
+    try:
+        _render(home / "source", max(options.records))
+        server = postgres.start()
+        with source.serving(home / "source") as base_url:
+            for size in options.records:
+                race = Race(server, base_url, records=size, tell=_tell)
+                results += race.run(_line_up(options, size))
+    except (ErpflowError, ContestantFailed, WrongContent) as error:
+        print(f"The benchmark stopped: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. What was measured so far:", file=sys.stderr)
+    finally:
+        postgres.stop()
+    found = figures(results)
+    verdicts = judge(found)
+    report.show(found, verdicts)
+    if results:
+        _tell(f"Every load: {report.write(RESULTS, results, verdicts)}")
+    return 0 if all(verdict.passed for verdict in verdicts) else 1
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--records",
+        type=_sizes,
+        default=[100_000, 1_000_000],
+        metavar="N,…",
+        help="sizes of the job, multiples of 1,000 (default: 100000,1000000)",
+    )
+    parser.add_argument(
+        "--peers-at",
+        type=_sizes,
+        default=None,
+        metavar="N,…",
+        help="sizes the peers take part at, or `none` (default: all; dlt rest_api needs minutes at 1000000)",
+    )
+    parser.add_argument("--repeat", type=int, default=3, metavar="TIMES", help="repetitions of each (default: 3)")
+    parser.add_argument(
+        "--only", type=_names, default=list(CONTESTANTS), metavar="NAME,…", help=f"of {', '.join(CONTESTANTS)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="100,000 records, each once")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.records, options.repeat = [100_000], 1
+    if options.repeat < 1:
+        parser.error("--repeat must be at least 1")
+    return options
+
+
+def _line_up(options: argparse.Namespace, size: int) -> list[tuple[Contestant, int]]:
+    """Who runs at this size, and how often. The floor always does: it makes the reference."""
+    peers_too = options.peers_at is None or size in options.peers_at
+    line_up: list[tuple[Contestant, int]] = []
+    for name, contestant in CONTESTANTS.items():
+        if contestant is not FLOOR and (name not in options.only or (contestant.peer and not peers_too)):
+            continue
+        once = contestant is REST_API and size >= LARGE
+        line_up.append((contestant, 1 if once else options.repeat))
+    return line_up
+
+
+def _sizes(text: str) -> list[int]:
+    if text == "none":
+        return []
+    try:
+        sizes = [int(part.replace("_", "")) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 100000,1000000") from None
+    for size in sizes:
+        if size <= 0 or size % records.PAGE_SIZE:
+            raise argparse.ArgumentTypeError(f"{size} is not a multiple of {records.PAGE_SIZE}")
+    return sizes
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in CONTESTANTS:
+            raise argparse.ArgumentTypeError(f"{name!r} is unknown. Known: {', '.join(CONTESTANTS)}")
+    return names
+
+
+def _render(folder: Path, size: int) -> None:
+    _tell(f"Source data for {size:,} records (made once, in {folder}) …")
+    records.render(folder, records=size)
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
