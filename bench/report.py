@@ -9,46 +9,47 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.contestants import CONTESTANTS
-from bench.race import LOADS, Result, figures
+from bench.contestants import CONTESTANTS, FLOOR
+from bench.race import Result, figures
 from bench.targets import AllFigures, Verdict
+
+LOAD_TITLES: Final = {"first": "first load", "reload": "reload with 1 % changed"}
 
 
 def show(found: AllFigures, verdicts: Sequence[Verdict]) -> None:
     """Prints both tables."""
     console = Console()
     for records in sorted({size for _, size, _ in found}):
-        console.print(_speeds(found, records))
+        for load, title in LOAD_TITLES.items():
+            console.print(_speeds(found, records=records, load=load, title=title))
     if verdicts:
         console.print(_verdicts(verdicts))
 
 
-def _speeds(found: AllFigures, records: int) -> Table:
-    table = Table(title=f"Pull of {records:,} records (medians; “process” counts interpreter start and imports)")
-    table.add_column("contestant")
-    for load in LOADS:
-        for title in (f"{load} s", "process s", "µs/record", "× erpflow", "peak MiB"):
-            table.add_column(title, justify="right")
+def _speeds(found: AllFigures, *, records: int, load: str, title: str) -> Table:
+    """One load at one size. “process” counts interpreter start and imports too; the ratio is of the job alone."""
+    table = Table(title=f"{records:,} records, {title}", title_justify="left")
+    table.add_column("median of each", no_wrap=True)
+    for column in ("job s", "process s", "µs/record", "erpflow is", "peak MiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    ours = found.get(("erpflow", records, load))
     for name, contestant in CONTESTANTS.items():
-        cells: list[str] = []
-        for load in LOADS:
-            own, ours = found.get((name, records, load)), found.get(("erpflow", records, load))
-            if own is None or (name == "floor" and load == "reload"):
-                cells += [""] * 5
-                continue
-            cells += [
-                f"{own.seconds:.2f}",
-                f"{own.process_seconds:.2f}" if name != "floor" else "",
-                f"{own.seconds / records * 1e6:.1f}",
-                f"{own.seconds / ours.seconds:.2f}" if ours else "",
-                f"{own.peak_mib:.0f}" if name != "floor" else "",
-            ]
-        if any(cells):
-            table.add_row(contestant.title, *cells)
+        own = found.get((name, records, load))
+        if own is None or (contestant is FLOOR and load != "first"):
+            continue
+        table.add_row(
+            contestant.title,
+            f"{own.seconds:.2f}",
+            "" if contestant is FLOOR else f"{own.process_seconds:.2f}",
+            f"{own.seconds / records * 1e6:.1f}",
+            f"{own.seconds / ours.seconds:.1f}×" if ours and name != "erpflow" else "",
+            "" if contestant is FLOOR else f"{own.peak_mib:.0f}",
+        )
     return table
 
 
