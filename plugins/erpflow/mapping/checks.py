@@ -1,0 +1,226 @@
+"""What a mapping may not say although each key is well formed: the checks across keys and across fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from erpflow.errors import suggestion
+from erpflow.mapping.kinds import FieldType, OnMissing
+from erpflow.mapping.paths import Path
+from erpflow.mapping.pipeline import bounds, constant_text, default_text
+from erpflow.mapping.values import Refused, canonical, excerpt
+from erpflow.vocabulary import Direction
+
+if TYPE_CHECKING:
+    from erpflow.mapping.model import Children, FieldSpec, Mapping
+
+Where = tuple[str | int, ...]
+
+_WORDS = frozenset({FieldType.TEXT, FieldType.LOOKUP})
+_ORDERED = frozenset({FieldType.NUMBER, FieldType.DATE, FieldType.DATETIME})
+RULES: dict[str, frozenset[FieldType]] = {
+    "min": _ORDERED,
+    "max": _ORDERED,
+    "scale": frozenset({FieldType.NUMBER}),
+    "max_length": _WORDS,
+    "pattern": _WORDS,
+    "one_of": _WORDS,
+    "values": frozenset({FieldType.PICKLIST}),
+    "lookup": frozenset({FieldType.LOOKUP}),
+}
+"""The field types each rule works on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where in the file, and `found X, allowed Y`."""
+
+    where: Where
+    message: str
+
+
+def check_field(spec: FieldSpec) -> list[Problem]:
+    """What is wrong with one field, looking at nothing else."""
+    return [problem for check in _FIELD_CHECKS for problem in check(spec)]
+
+
+def _sides(spec: FieldSpec) -> Iterator[Problem]:
+    if spec.value is None:
+        for side in ("local", "remote"):
+            if getattr(spec, side) is None:
+                yield Problem((side,), "found nothing, allowed a name (or a constant `value` for the other side)")
+    elif (spec.local is None) == (spec.remote is None):
+        yield Problem(("value",), "found a constant, allowed together with exactly one of local and remote")
+    elif spec.default is not None or spec.transform:
+        yield Problem(("value",), "found a constant with default or transform, allowed alone: write the value itself")
+
+
+def _rules(spec: FieldSpec) -> Iterator[Problem]:
+    for rule, types in RULES.items():
+        if getattr(spec, rule) is not None and spec.type not in types:
+            yield Problem((rule,), f"found on a field of type {spec.type}, allowed on type {', '.join(sorted(types))}")
+    if spec.type is FieldType.PICKLIST and spec.values is None:
+        yield Problem(("values",), "found nothing, allowed a table of local: remote values (type is picklist)")
+    if spec.type is FieldType.LOOKUP and spec.lookup is None:
+        yield Problem(("lookup",), "found nothing, allowed {table, match, take} or {entity} (type is lookup)")
+
+
+def _lookup(spec: FieldSpec) -> Iterator[Problem]:
+    lookup = spec.lookup
+    if lookup is None:
+        return
+    table_form = [lookup.table, lookup.match, lookup.take]
+    if (lookup.entity is not None) == any(part is not None for part in table_form):
+        yield Problem(("lookup",), "found neither or both, allowed either {table, match, take} or {entity}")
+    elif lookup.entity is None and not all(part is not None for part in table_form):
+        yield Problem(("lookup",), "found a part of it, allowed all three of table, match and take")
+    if spec.required and lookup.on_missing is OnMissing.NULL:
+        yield Problem(("lookup", "on_missing"), "found null on a required field, allowed reject")
+
+
+def _pattern(spec: FieldSpec) -> Iterator[Problem]:
+    if spec.pattern is not None:
+        try:
+            re.compile(spec.pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            yield Problem(("pattern",), f"found {excerpt(spec.pattern)}, allowed a regular expression: {error}")
+
+
+def _bounds(spec: FieldSpec) -> Iterator[Problem]:
+    if spec.type not in _ORDERED:
+        return
+    try:
+        low, high = bounds(spec, zone=UTC)
+    except Refused as refused:
+        yield Problem(("min",) if spec.max is None else ("max",), f"found {refused.message}, allowed a {spec.type}")
+        return
+    if low is not None and high is not None and low > high:
+        yield Problem(("min",), f"found {low}, allowed at most max, which is {high}")
+
+
+def _picklist(spec: FieldSpec) -> Iterator[Problem]:
+    if spec.values is None or not spec.pulls():
+        return
+    seen: dict[str, str] = {}
+    for local, remote in spec.values.items():
+        name = canonical(remote)
+        if name in seen:
+            yield Problem(
+                ("values", local),
+                f"found {excerpt(remote)} for {seen[name]} and for {local}, allowed one local value for each remote "
+                "value (or only: push)",
+            )
+        seen[name] = local
+
+
+def _given(spec: FieldSpec) -> Iterator[Problem]:
+    """Default and constant must themselves pass the type and the rules; skipped where those are wrong already."""
+    if any(True for check in (_rules, _pattern, _bounds) for _ in check(spec)):
+        return
+    try:
+        default_text(spec, zone=UTC)
+    except Refused as refused:
+        yield Problem(("default",), f"found {refused.message}")
+    if spec.value is not None and spec.local is not None:
+        try:
+            constant_text(spec, zone=UTC)
+        except Refused as refused:
+            yield Problem(("value",), f"found {refused.message}")
+
+
+_FIELD_CHECKS: tuple[Callable[[FieldSpec], Iterator[Problem]], ...] = (
+    _sides,
+    _rules,
+    _lookup,
+    _pattern,
+    _bounds,
+    _picklist,
+    _given,
+)
+
+
+def check_mapping(mapping: Mapping, *, unread: frozenset[str] = frozenset()) -> list[Problem]:
+    """What is wrong across the fields of a mapping. `unread`: columns of fields that could not be read themselves."""
+    checks = (_match_on, _columns, _child_tables, _directions)
+    return [problem for check in checks for problem in check(mapping, unread)]
+
+
+def _parts(mapping: Mapping) -> Iterator[tuple[Where, Mapping | Children]]:
+    yield (), mapping
+    for position, child in enumerate(mapping.children):
+        yield ("children", position), child
+
+
+def _match_on(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]:
+    known = {spec.local for spec in mapping.fields if spec.pulls() and spec.local} | unread
+    for position, column in enumerate(mapping.local.match_on):
+        if column not in known:
+            yield Problem(
+                ("local", "match_on", position),
+                f'found "{column}", allowed a column that a field pulls{suggestion(column, known)}',
+            )
+
+
+def _columns(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]:
+    for where, part in _parts(mapping):
+        seen: set[str] = set()
+        for position, spec in enumerate(part.fields):
+            if spec.local is None or not spec.pulls():
+                continue
+            if spec.local in seen:
+                at = (*where, "fields", position, "local")
+                yield Problem(at, f'found "{spec.local}" a second time, allowed once (give `remote` a list of paths)')
+            seen.add(spec.local)
+
+
+def _child_tables(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]:
+    tables = {mapping.local.table}
+    for position, child in enumerate(mapping.children):
+        where: Where = ("children", position)
+        if child.local in tables:
+            yield Problem((*where, "local"), f'found "{child.local}" a second time, allowed a table of its own')
+        tables.add(child.local)
+        columns = {spec.local for spec in child.fields if spec.pulls() and spec.local}
+        if child.key not in columns | unread:
+            allowed = f"a column that a field of this list pulls{suggestion(child.key, columns)}"
+            yield Problem((*where, "key"), f'found "{child.key}", allowed {allowed}')
+        if child.parent in columns:
+            yield Problem((*where, "parent"), f'found "{child.parent}" among the fields too, allowed only here')
+
+
+def _directions(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]:
+    pulls = mapping.direction is not Direction.PUSH
+    pushes = mapping.direction is not Direction.PULL
+    for where, part in _parts(mapping):
+        if pulls and not unread and not any(spec.pulls() for spec in part.fields):
+            yield Problem((*where, "fields"), "found no field that pulls, allowed one at least")
+        if pushes and not unread and not any(spec.pushes() for spec in part.fields):
+            yield Problem((*where, "fields"), "found no field that pushes, allowed one at least")
+        if pushes:
+            yield from _way_back((*where, "fields"), part)
+
+
+def _way_back(where: Where, part: Mapping | Children) -> Iterator[Problem]:
+    written: dict[Path, int] = {}
+    for position, spec in enumerate(part.fields):
+        if not spec.pushes():
+            continue
+        path = spec.paths[0]
+        for number, use in enumerate(spec.transform):
+            if use.backward() is None:
+                yield Problem(
+                    (*where, position, "transform", number),
+                    f'found "{use.transform.name}", which has no way back for a push; allowed with only: pull',
+                )
+        if any(isinstance(step, int) and step > 0 for step in path):
+            yield Problem((*where, position, "remote"), "found a list position above 0, allowed 0 where a field pushes")
+        for other in written:
+            if path[: len(other)] == other or other[: len(path)] == path:
+                yield Problem(
+                    (*where, position, "remote"), f"found a path that field {written[other]} pushes to as well"
+                )
+        written[path] = position

@@ -1,0 +1,203 @@
+"""What happens to one value on its way in: transforms, default, required, type, rules, in this order.
+
+This is the meaning of a field. The compiled program inlines the common case and calls here for everything else, so
+both must agree; the tests compare them with an independent interpreter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, tzinfo
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from erpflow.errors import suggestion
+from erpflow.mapping.kinds import FieldType
+from erpflow.mapping.values import (
+    Refused,
+    canonical,
+    decimal_text,
+    excerpt,
+    refuse_misfit,
+    rounded,
+    to_boolean,
+    to_date,
+    to_decimal,
+    to_instant,
+    to_json,
+    to_key,
+    to_text,
+)
+
+if TYPE_CHECKING:
+    from erpflow.mapping.model import FieldSpec
+
+Convert = Callable[[Any], str]
+
+
+def bounds(spec: FieldSpec, *, zone: tzinfo) -> tuple[Any, Any]:
+    """`min` and `max` as values that compare: Decimals, dates or moments. Raises Refused when they are none."""
+
+    def read(bound: Any) -> Any:
+        if bound is None:
+            return None
+        if spec.type is FieldType.NUMBER:
+            return to_decimal(bound)
+        return to_date(bound, zone=zone) if spec.type is FieldType.DATE else to_instant(bound, zone=zone)
+
+    return read(spec.min), read(spec.max)
+
+
+def converter(spec: FieldSpec, *, zone: tzinfo) -> Convert:
+    """The function that types a present value and applies the rules of `spec`; it raises Refused."""
+    ordered = _ORDERED.get(spec.type)
+    if ordered is not None:
+        return ordered(spec, zone)
+    if spec.type is FieldType.PICKLIST:
+        return _picklist(spec)
+    if spec.type is FieldType.BOOLEAN:
+        return to_boolean
+    if spec.type is FieldType.JSON:
+        return to_json
+    return _words(spec, to_key if spec.type is FieldType.LOOKUP else to_text)
+
+
+def default_text(spec: FieldSpec, *, zone: tzinfo) -> str | None:
+    """The default of `spec` as Postgres reads it; it is a local value, so a picklist's is one of the local names."""
+    if spec.default is None:
+        return None
+    if spec.type is FieldType.PICKLIST:
+        return _local_name(spec, spec.default)
+    return converter(spec, zone=zone)(spec.default)
+
+
+def constant_text(spec: FieldSpec, *, zone: tzinfo) -> str:
+    """The constant `value` of `spec` as Postgres reads it."""
+    if spec.type is FieldType.PICKLIST:
+        return _local_name(spec, spec.value)
+    return converter(spec, zone=zone)(spec.value)
+
+
+def _local_name(spec: FieldSpec, value: Any) -> str:
+    name, known = canonical(value), spec.values or {}
+    if name not in known:
+        raise Refused("picklist", f"{excerpt(value)} is not a local value{suggestion(name, known)}", value=value)
+    return name
+
+
+def field_reader(spec: FieldSpec, *, zone: tzinfo, required: bool | None = None) -> Callable[[Any], str | None]:
+    """The whole way of one remote value into one local column. The function raises Refused, and nothing else."""
+    steps = [use.forward() for use in spec.transform]
+    convert = converter(spec, zone=zone)
+    default = default_text(spec, zone=zone)
+    needed = spec.required if required is None else required
+    keeps_empty = spec.type is FieldType.TEXT
+
+    def read(value: Any) -> str | None:
+        refuse_misfit(value)
+        for step in steps:
+            value = step(value)
+        if value is None or value == "":
+            if default is not None:
+                return default
+            if needed:
+                raise Refused("required", f"a value is required, found {excerpt(value)}", value=value)
+            if value is None or not keeps_empty:
+                return None
+        return convert(value)
+
+    return read
+
+
+def _words(spec: FieldSpec, convert: Convert) -> Convert:
+    longest = spec.max_length
+    pattern = re.compile(spec.pattern) if spec.pattern is not None else None
+    allowed = frozenset(canonical(item) for item in spec.one_of) if spec.one_of is not None else None
+
+    def words(value: Any) -> str:
+        text = convert(value)
+        if longest is not None and len(text) > longest:
+            raise Refused(
+                "max_length", f"{excerpt(text)} has {len(text)} characters, at most {longest} fit", value=text
+            )
+        if pattern is not None and pattern.fullmatch(text) is None:
+            raise Refused("pattern", f"{excerpt(text)} does not match {pattern.pattern}", value=text)
+        if allowed is not None and text not in allowed:
+            raise Refused("one_of", f"{excerpt(text)} is not allowed{suggestion(text, allowed)}", value=text)
+        return text
+
+    return words
+
+
+def _within(value: Any, shown: str, low: Any, high: Any) -> None:
+    if low is not None and value < low:
+        raise Refused("min", f"{excerpt(shown)} is less than {low}", value=shown)
+    if high is not None and value > high:
+        raise Refused("max", f"{excerpt(shown)} is more than {high}", value=shown)
+
+
+def _number(spec: FieldSpec, zone: tzinfo) -> Convert:
+    low, high = bounds(spec, zone=zone)
+
+    def number(value: Any) -> str:
+        found: Decimal = to_decimal(value)
+        if spec.scale is not None:
+            found = rounded(found, spec.scale)
+        text = decimal_text(found)
+        _within(found, text, low, high)
+        return text
+
+    return number
+
+
+def _date(spec: FieldSpec, zone: tzinfo) -> Convert:
+    low, high = bounds(spec, zone=zone)
+
+    def day(value: Any) -> str:
+        found: date = to_date(value, zone=zone)
+        _within(found, found.isoformat(), low, high)
+        return found.isoformat()
+
+    return day
+
+
+def _datetime(spec: FieldSpec, zone: tzinfo) -> Convert:
+    low, high = bounds(spec, zone=zone)
+
+    def moment(value: Any) -> str:
+        found = to_instant(value, zone=zone)
+        _within(found, found.isoformat(), low, high)
+        return found.isoformat()
+
+    return moment
+
+
+_ORDERED: dict[FieldType, Callable[[FieldSpec, tzinfo], Convert]] = {
+    FieldType.NUMBER: _number,
+    FieldType.DATE: _date,
+    FieldType.DATETIME: _datetime,
+}
+
+
+def remote_names(spec: FieldSpec) -> dict[str, str]:
+    """A picklist's remote values, in canonical text, to the local ones."""
+    return {canonical(remote): local for local, remote in (spec.values or {}).items()}
+
+
+def _picklist(spec: FieldSpec) -> Convert:
+    names = remote_names(spec)
+
+    def pick(value: Any) -> str:
+        name = canonical(value)
+        if name not in names:
+            raise Refused("picklist", f"{excerpt(value)} has no local value{suggestion(name, names)}", value=value)
+        return names[name]
+
+    return pick
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of that name; UTC as a fixed offset, for it is the faster one. Raises KeyError or ValueError."""
+    return UTC if name == "UTC" else ZoneInfo(name)

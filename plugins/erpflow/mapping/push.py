@@ -1,0 +1,208 @@
+"""The way from a local row to the shape the vendor takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping as Row
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfoNotFoundError
+
+from erpflow.errors import ConfigError, FieldProblem, RecordRejected, suggestion
+from erpflow.mapping.kinds import FieldType
+from erpflow.mapping.paths import Path, plant
+from erpflow.mapping.pipeline import converter, zone_of
+from erpflow.mapping.values import (
+    Refused,
+    canonical,
+    excerpt,
+    rounded,
+    storable,
+    to_boolean,
+    to_date,
+    to_decimal,
+    to_instant,
+    to_json,
+    to_key,
+    to_text,
+)
+from erpflow.vocabulary import Direction
+
+if TYPE_CHECKING:
+    from erpflow.mapping.model import Children, FieldSpec, Mapping
+
+ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class PushField:
+    """One remote field: where it goes, the local column it comes from (None: a constant), and how."""
+
+    column: str | None
+    path: Path
+    give: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PushLines:
+    """The lines of one child table: `row[table]` is a list of rows, written at `path`."""
+
+    table: str
+    path: Path
+    fields: tuple[PushField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PushProgram:
+    """The compiled way from local to remote.
+
+    A row holds the local columns as Python values (`str`, `Decimal`, `int`, `bool`, `date`, `datetime`, decoded JSON,
+    None); lookup columns (`lookups`) hold the remote value the engine has looked up already; lines are under the name
+    of their table. A column or a table that the row does not hold is not sent; a null is sent as null.
+
+    Decimals stay Decimals: encode the result with `msgspec.json.Encoder(decimal_format="number")`, which writes a JSON
+    number with exactly these digits. A vendor that wants text for money says so in its connector.
+    """
+
+    mapping: Mapping
+    zone: str
+    fields: tuple[PushField, ...]
+    lines: tuple[PushLines, ...]
+    lookups: tuple[str, ...]
+
+    def map_row(self, row: Row[str, Any]) -> dict[str, Any]:
+        """The remote record of a local row. Raises RecordRejected with every problem of the row."""
+        problems: list[FieldProblem] = []
+        record = _write(self.fields, row, "", problems)
+        for lines in self.lines:
+            rows = row.get(lines.table)
+            if rows is None:
+                continue
+            name = lines.table.partition(".")[2]
+            made = [_write(lines.fields, line, f"{name}[{n}].", problems) for n, line in enumerate(rows)]
+            plant(record, lines.path, made)
+        if problems:
+            raise RecordRejected(problems)
+        return record
+
+
+def _write(
+    fields: tuple[PushField, ...], row: Row[str, Any], prefix: str, problems: list[FieldProblem]
+) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for field in fields:
+        value = None if field.column is None else row.get(field.column, ABSENT)
+        if value is ABSENT:
+            continue
+        try:
+            plant(record, field.path, field.give(value))
+        except Refused as refused:
+            name = f"{prefix}{field.column}"
+            problems.append(FieldProblem(name, refused.rule, f"{name}: {refused.message}", excerpt(refused.value)))
+    return record
+
+
+def _number(spec: FieldSpec, value: Any) -> Any:
+    found: Decimal = to_decimal(value)
+    if not found.is_finite():
+        raise Refused("type", f"{found} is not a number that can be sent", value=value)
+    return rounded(found, spec.scale) if spec.scale is not None else found
+
+
+def _json(spec: FieldSpec, value: Any) -> Any:
+    to_json(value)
+    return value
+
+
+def _picked(spec: FieldSpec, value: Any) -> Any:
+    known = spec.values or {}
+    name = canonical(value)
+    if name not in known:
+        raise Refused("picklist", f"{excerpt(value)} has no remote value{suggestion(name, known)}", value=value)
+    return known[name]
+
+
+def _typed(spec: FieldSpec, zone: tzinfo) -> Callable[[Any], Any]:
+    """A local value as the type says it is, before the transforms are undone."""
+    forms: dict[FieldType, Callable[[Any], Any]] = {
+        FieldType.TEXT: to_text,
+        FieldType.LOOKUP: to_key,
+        FieldType.NUMBER: lambda value: _number(spec, value),
+        FieldType.DATE: lambda value: to_date(value, zone=zone),
+        FieldType.DATETIME: lambda value: to_instant(value, zone=zone).astimezone(zone),
+        FieldType.BOOLEAN: lambda value: to_boolean(value) == "t",
+        FieldType.PICKLIST: lambda value: _picked(spec, value),
+        FieldType.JSON: lambda value: _json(spec, value),
+    }
+    return forms[spec.type]
+
+
+def _wire(value: Any) -> Any:
+    """Dates and times that no transform wrote go out as ISO text."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return storable(value) if isinstance(value, str) else value
+
+
+def _giver(spec: FieldSpec, zone: tzinfo) -> Callable[[Any], Any]:
+    typed = _typed(spec, zone)
+    judge = converter(spec, zone=zone) if spec.type is not FieldType.PICKLIST else None
+    back = [step for step in (use.backward() for use in reversed(spec.transform)) if step is not None]
+
+    def give(value: Any) -> Any:
+        if value is None or value == "":
+            value = spec.default if spec.default is not None else value
+            if spec.required and (value is None or value == ""):
+                raise Refused("required", f"a value is required, found {excerpt(value)}", value=value)
+            if value is None:
+                return None
+            if value == "" and spec.type is not FieldType.TEXT:
+                return None
+        if judge is not None:
+            judge(value)
+        value = typed(value)
+        for step in back:
+            value = step(value)
+        return _wire(value)
+
+    return give
+
+
+def _constant(spec: FieldSpec, zone: tzinfo) -> Callable[[Any], Any]:
+    fixed = _picked(spec, spec.value) if spec.values is not None else _wire(_typed(spec, zone)(spec.value))
+    return lambda _: fixed
+
+
+def _fields(part: Mapping | Children, zone: tzinfo) -> tuple[PushField, ...]:
+    return tuple(
+        PushField(spec.local, spec.paths[0], _constant(spec, zone) if spec.value is not None else _giver(spec, zone))
+        for spec in part.fields
+        if spec.pushes()
+    )
+
+
+def compile_push(mapping: Mapping, *, zone: str = "UTC") -> PushProgram:
+    """The program that turns local rows into what the vendor takes; times go out in `zone`.
+
+    Of several remote paths a field reads from, a push writes the first. Raises ConfigError for a mapping that only
+    pulls, and for an unknown zone.
+    """
+    if mapping.direction is Direction.PULL:
+        raise ConfigError(
+            f"The mapping {mapping.system}/{mapping.entity} only pulls: set direction to push or bidirectional."
+        )
+    try:
+        place = zone_of(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigError(f'"{zone}" is not a time zone; expected a name such as Asia/Kolkata or UTC.') from error
+    return PushProgram(
+        mapping=mapping,
+        zone=zone,
+        fields=_fields(mapping, place),
+        lines=tuple(PushLines(child.local, child.paths[0], _fields(child, place)) for child in mapping.children),
+        lookups=tuple(
+            spec.local for spec in mapping.fields if spec.lookup is not None and spec.pushes() and spec.local
+        ),
+    )
