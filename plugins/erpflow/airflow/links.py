@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
-    from airflow.sdk.types import TaskInstanceKey  # type: ignore[attr-defined]
+    from airflow.sdk.types import TaskInstanceKey
 
 
 class SyncLogLink(BaseOperatorLink):

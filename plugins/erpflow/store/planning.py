@@ -53,7 +53,10 @@ class Candidate:
 def candidates(connection: psycopg.Connection[Any], *, system: str, entity: str, name: str | None) -> list[Candidate]:
     """The sync configs of a system's entity; only those of the connection called `name`, if given."""
     rows = connection.execute(CANDIDATES, {"system": system, "entity": entity, "connection": name}).fetchall()
-    return [Candidate(*row[:4], Direction(row[4]), *row[5:]) for row in rows]
+    return [
+        Candidate(config, connection_name, status, entity, Direction(direction), *rest)
+        for config, connection_name, status, entity, direction, *rest in rows
+    ]
 
 
 def connection_names(connection: psycopg.Connection[Any], system: str) -> list[str]:

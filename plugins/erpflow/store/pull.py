@@ -89,7 +89,7 @@ class ChunkWriter:
         applied = Applied()
         if count == 0:
             return applied
-        self._connection.execute(pull_sql.PLANNER)  # type: ignore[arg-type]  # a constant of several statements
+        self._connection.execute(pull_sql.PLANNER)
         self._stage(rows, children, applied)
         ranges = [(1, count)]
         while ranges:
@@ -107,7 +107,7 @@ class ChunkWriter:
 
     def _stage(self, rows: bytes, children: Sequence[bytes], applied: Applied) -> None:
         for line, error in self._copy(self._target.staged, rows, child=None):
-            n, page, position, _ = line.split(b"\t", 3)
+            _, page, position, _ = line.split(b"\t", 3)
             applied.refused.append(
                 Refused(int(page), int(position), (_problem(error, self._target.staged.table.name),))
             )
@@ -150,7 +150,7 @@ class ChunkWriter:
                 start += bad + 1
         return refused
 
-    def _copy_once(self, statement: sql.Composable, payload: bytes) -> None:
+    def _copy_once(self, statement: sql.Composed, payload: bytes) -> None:
         with self._connection.transaction(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(payload)
 

@@ -48,14 +48,14 @@ class Staged:
 
     def type_of(self, name: str) -> sql.SQL:
         """The SQL type of a column, as the catalogue writes it."""
-        return sql.SQL(self.table.columns[name].type)  # type: ignore[arg-type]  # from the catalogue, not from a user
+        return sql.SQL(self.table.columns[name].type)
 
-    def value(self, name: str, *, alias: str = "s") -> sql.Composable:
+    def value(self, name: str, *, alias: str = "s") -> sql.Composed:
         """The staged value of a column: looked up, or as copied."""
         prefix = "l_" if any(lookup.column == name for lookup in self.lookups) else "v_"
         return sql.SQL("{}.{}").format(sql.Identifier(alias), sql.Identifier(prefix + name))
 
-    def copied_columns(self) -> list[sql.Composable]:
+    def copied_columns(self) -> list[sql.Composed]:
         """Declarations of the columns COPY fills: a looked-up one arrives as text."""
         looked_up = {lookup.column for lookup in self.lookups}
         return [
@@ -65,14 +65,14 @@ class Staged:
             for name in self.columns
         ]
 
-    def found_columns(self) -> list[sql.Composable]:
+    def found_columns(self) -> list[sql.Composed]:
         """Declarations of the columns that `resolve` fills."""
         return [
             sql.SQL("{} {}").format(sql.Identifier("l_" + lookup.column), self.type_of(lookup.column))
             for lookup in self.lookups
         ]
 
-    def missing(self) -> sql.Composable:
+    def missing(self) -> sql.Composed:
         """The names of the required look-ups that found nothing, as a text array expression over alias `s`."""
         cases = [
             sql.SQL("CASE WHEN s.{v} IS NOT NULL AND s.{l} IS NULL THEN {name} || '=' || s.{v} END").format(
@@ -111,7 +111,7 @@ class PullTarget:
         return self.staged.table.columns[self.key]
 
 
-def _csv(parts: Sequence[sql.Composable]) -> sql.Composable:
+def _csv(parts: Sequence[sql.Composable]) -> sql.Composed:
     return sql.SQL(", ").join(parts)
 
 
@@ -120,14 +120,20 @@ def stage_name(child: int | None = None) -> sql.Identifier:
     return sql.Identifier("erpflow_stage" if child is None else f"erpflow_stage_{child}")
 
 
-def create_stages(target: PullTarget) -> sql.Composable:
+def create_stages(target: PullTarget) -> sql.Composed:
     """Temporary tables of the session, emptied by every commit."""
-    fixed = [sql.SQL(f"{name} {kind}") for name, kind in zip(FIXED, FIXED_TYPES, strict=True)]  # type: ignore[arg-type]
-    tables = [(stage_name(), [*fixed, *target.staged.copied_columns(), *target.staged.found_columns()])]
+    fixed = [sql.SQL(f"{name} {kind}") for name, kind in zip(FIXED, FIXED_TYPES, strict=True)]
+    tables: list[tuple[sql.Identifier, list[sql.Composable]]] = [
+        (stage_name(), [*fixed, *target.staged.copied_columns(), *target.staged.found_columns()])
+    ]
     for number, child in enumerate(target.children):
-        columns = [sql.SQL("n int"), *child.staged.copied_columns(), *child.staged.found_columns()]
+        columns: list[sql.Composable] = [
+            sql.SQL("n int"),
+            *child.staged.copied_columns(),
+            *child.staged.found_columns(),
+        ]
         tables.append((stage_name(number), columns))
-    decided = [
+    decided: list[sql.Composable] = [
         sql.SQL("n int, remote_id text, local_id {}, outcome text, known boolean, missing text[]").format(
             target.staged.type_of(target.key)
         )
@@ -137,14 +143,14 @@ def create_stages(target: PullTarget) -> sql.Composable:
     return sql.SQL("; ").join(statement.format(name, _csv(columns)) for name, columns in tables)
 
 
-def copy_stage(staged: Staged, *, child: int | None = None) -> sql.Composable:
+def copy_stage(staged: Staged, *, child: int | None = None) -> sql.Composed:
     """COPY into a stage, in the order `FIXED` (a child: the parent's `n`) then the mapped columns."""
     fixed = FIXED if child is None else ("n",)
     names = [sql.Identifier(name) for name in (*fixed, *("v_" + name for name in staged.columns))]
     return sql.SQL("COPY {} ({}) FROM STDIN").format(stage_name(child), _csv(names))
 
 
-def resolve(staged: Staged, *, child: int | None = None) -> sql.Composable | None:
+def resolve(staged: Staged, *, child: int | None = None) -> sql.Composed | None:
     """Fill the looked-up columns of a stage; None when it has none."""
     if not staged.lookups:
         return None
@@ -170,7 +176,7 @@ def resolve(staged: Staged, *, child: int | None = None) -> sql.Composable | Non
     return sql.SQL("UPDATE {} s SET {}").format(stage_name(child), _csv(assignments))
 
 
-def decide(target: PullTarget) -> sql.Composable:
+def decide(target: PullTarget) -> sql.Composed:
     """What becomes of each staged record: created, updated, same, unchanged, stale, lookup or ambiguous.
 
     `same`: the vendor's record changed, but nothing that is mapped. `stale`: a newer version is already applied.
@@ -233,10 +239,10 @@ def _new_id(target: PullTarget) -> sql.Composable:
     """The key of a row to be created: a mapped column, or whatever the table's own default gives."""
     if target.key in target.staged.columns:
         return target.staged.value(target.key)
-    return sql.SQL(target.key_column.default or "NULL")  # type: ignore[arg-type]  # from the catalogue
+    return sql.SQL(target.key_column.default or "NULL")
 
 
-def _matches(target: PullTarget) -> sql.Composable:
+def _matches(target: PullTarget) -> sql.Composed:
     """Local rows with the natural key of a record that is not tied yet, and that are not tied themselves.
 
     Several records with one natural key: the lowest remote id takes the row, whatever the order they came in.
@@ -270,7 +276,7 @@ def _matches(target: PullTarget) -> sql.Composable:
     )
 
 
-def mark_changed_children(child: ChildStage, number: int) -> sql.Composable:
+def mark_changed_children(child: ChildStage, number: int) -> sql.Composed:
     """A record whose own columns are the same and whose lines are not is updated."""
     key, parent = sql.Identifier(child.key), sql.Identifier(child.parent)
     names = [name for name in child.staged.columns if name != child.key]
@@ -295,7 +301,7 @@ def mark_changed_children(child: ChildStage, number: int) -> sql.Composable:
     )
 
 
-def insert_created(target: PullTarget) -> sql.Composable:
+def insert_created(target: PullTarget) -> sql.Composed:
     """Write the rows that are new."""
     columns = [name for name in target.staged.columns if name != target.key]
     names = [sql.Identifier(target.key), *map(sql.Identifier, columns)]
@@ -309,7 +315,7 @@ def insert_created(target: PullTarget) -> sql.Composable:
     ).format(table=target.staged.table.identifier, names=_csv(names), values=_csv(values), stage=stage_name())
 
 
-def update_changed(target: PullTarget) -> sql.Composable:
+def update_changed(target: PullTarget) -> sql.Composed:
     """Write the rows that differ, and only those."""
     columns = [name for name in target.staged.columns if name != target.key]
     assignments = [sql.SQL("{} = {}").format(sql.Identifier(name), target.staged.value(name)) for name in columns]
@@ -326,7 +332,7 @@ def update_changed(target: PullTarget) -> sql.Composable:
     )
 
 
-def write_children(child: ChildStage, number: int) -> list[sql.Composable]:
+def write_children(child: ChildStage, number: int) -> list[sql.Composed]:
     """Make the lines of every written parent those of the record: delete, update, insert."""
     parts = {
         "table": child.staged.table.identifier,

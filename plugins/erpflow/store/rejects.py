@@ -35,6 +35,11 @@ OPEN_IDS = """
 SELECT remote_id FROM erpflow.erp_rejects WHERE sync_config_id = %s AND status = 'open' AND remote_id IS NOT NULL
 """
 
+OF_LOG = """
+SELECT remote_id, stage, status, attempts, problems FROM erpflow.erp_rejects
+WHERE log_id = %s ORDER BY last_seen_at DESC, remote_id LIMIT %s
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -69,6 +74,22 @@ def record(
             "problems": [json.dumps([asdict(problem) for problem in reject.problems]) for reject in rejects],
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RejectNote:
+    """A reject as people see it: which record, and why; its bytes stay in the table."""
+
+    remote_id: str | None
+    stage: str
+    status: str
+    attempts: int
+    problems: list[dict[str, Any]]
+
+
+def of_log(connection: psycopg.Connection[Any], log_id: SyncLogId, *, limit: int) -> list[RejectNote]:
+    """The rejects that a run left or met again, newest first, `limit` at most."""
+    return [RejectNote(*row) for row in connection.execute(OF_LOG, (log_id, limit))]
 
 
 def open_ids(connection: psycopg.Connection[Any], config_id: SyncConfigId) -> list[str]:

@@ -111,12 +111,7 @@ class Landing:
         """Page `number` with its bytes. Raises ConfigError when it is gone or altered."""
         note = self.note(number)
         raw = self._bytes(f"page-{number:06d}.json")
-        if (
-            note is None
-            or raw is None
-            or len(raw) != note.length
-            or xxhash.xxh3_64_intdigest(raw) >> 1 != note.fingerprint
-        ):
+        if note is None or raw is None or (len(raw), _fingerprint(raw)) != (note.length, note.fingerprint):
             raise ConfigError(
                 f"Page {number} in {self._folder} is missing or was altered. Clear the extract task to fetch it again."
             )

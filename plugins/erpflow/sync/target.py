@@ -78,12 +78,18 @@ def _lookup(connection: Connection, column: LookupColumn, *, connection_id: Conn
                 f'{where}: {column.column}: the connection does not sync the entity "{lookup.entity}"'
                 f"{suggestion(lookup.entity, known)}"
             )
-        return LookupTarget(column=column.column, required=column.required, config_id=known[lookup.entity])
+        return LookupTarget(
+            column=column.column, required=lookup.on_missing == "reject", config_id=known[lookup.entity]
+        )
     if lookup.table is None or lookup.match is None or lookup.take is None:
         raise ConfigError(f"{where}: {column.column}: a look-up names an entity, or table, match and take")
     table = tables.describe(connection, lookup.table, where=f"{where}: {column.column}: lookup")
     for name in (lookup.match, lookup.take):
         table.column(name, where=f"{where}: {column.column}: lookup")
     return LookupTarget(
-        column=column.column, required=column.required, table=lookup.table, match=lookup.match, take=lookup.take
+        column=column.column,
+        required=lookup.on_missing == "reject",
+        table=lookup.table,
+        match=lookup.match,
+        take=lookup.take,
     )

@@ -72,6 +72,7 @@ class Transformer:
         self._run = run
         self._connector = connector
         self._program = program
+        self._programs: dict[str, PullProgram] = {}
         self._connection = connection
         self._until = until
         self._ordered = connector.spec.entities[run.entity].ordered
@@ -133,10 +134,10 @@ class Transformer:
         children: list[list[str]] = [[] for _ in self._program.children]
         retried: list[str] = []
         refused = batch.rejects
-        map_record, instant = self._program.map_record, self._connector.instant
+        instant = self._connector.instant
         for record in changed:
             try:
-                values, lines = map_record(record.raw, zone=record.zone)
+                values, lines = self._in_zone(record.zone).map_record(record.raw)
             except RecordRejected as rejected:
                 refused.append(ChunkReject(record.key, bytes(record.raw), list(rejected.problems)))
                 continue
@@ -170,6 +171,13 @@ class Transformer:
             modified_to=self._modified_to if last or self._ordered else None,
             last=last,
         )
+
+    def _in_zone(self, zone: str) -> PullProgram:
+        """The program for pages whose naive times are in `zone`; compiled once for each zone."""
+        program = self._programs.get(zone)
+        if program is None:
+            program = self._programs[zone] = self._program.with_zone(zone)
+        return program
 
     def _changed(self, records: list[_Record]) -> list[_Record]:
         """The records that are new or have other bytes than what was applied; in one round trip."""
