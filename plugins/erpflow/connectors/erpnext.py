@@ -116,8 +116,8 @@ class ErpNext(Connector):
         doctype = self._entity(entity).remote
         if not remote_id:  # without a name the same path is the list
             return None
-        name = remote_id.replace(".", "%2E") if remote_id in (".", "..") else quote(remote_id, safe="")
-        answer = self._call("GET", f"{_RESOURCE}{quote(doctype)}/{name}", missing_is_fine=True)
+        path = f"{_RESOURCE}{quote(doctype)}/{quote(remote_id, safe='')}"
+        answer = self._call("GET", path, missing_is_fine=True)
         return None if answer.status == 404 else decode_document(answer)
 
     @classmethod

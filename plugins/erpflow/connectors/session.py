@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -80,8 +81,11 @@ def base_url(host: str, *, schema: str | None = None, port: int | None = None) -
 
     Raises ConfigError when they do not make an address.
     """
-    address = host if "://" in host else f"{schema or 'https'}://{host}"
-    return checked_base_url(f"{address.rstrip('/')}:{port}" if port else address)
+    address = checked_base_url(host if "://" in host else f"{schema or 'https'}://{host}")
+    parts = urlsplit(address)
+    if port and parts.port is None:
+        address = parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
+    return checked_base_url(address)
 
 
 def _header_safe(value: str | None, *, what: str) -> str:
