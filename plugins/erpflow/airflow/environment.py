@@ -52,8 +52,8 @@ def landing_root() -> Folder:
 
 def connector_for(run: SyncRun, db: Database) -> Connector:
     """The vendor of a run, ready to be asked: the http provider's session, our transport, the shared limits."""
-    hook = hook_class(run.system)(http_conn_id=run.airflow_conn_id)
+    connector = registry.connector_class(run.system)
+    hook = hook_class(run.system)(http_conn_id=run.airflow_conn_id, auth_type=connector.auth)
     session = hook.get_conn()
-    spec = registry.connector_class(run.system).spec
-    limiter = PostgresLimiter(db, run.connection_id, spec.limits)
-    return registry.build(run.system, session=session, base_url=hook.base_url, limiter=limiter)
+    limiter = PostgresLimiter(db, run.connection_id, connector.spec.limits)
+    return registry.build(run.system, session, base_url=hook.base_url, limiter=limiter)

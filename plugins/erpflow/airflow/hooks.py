@@ -23,9 +23,10 @@ class ErpNextHook(HttpHook):
         "placeholders": {"host": "https://erp.example.com"},
     }
     FIELDS: ClassVar[dict[str, Any]] = {
-        "site_name": {
+        # The http provider's hook sends what it does not know in a connection's extra as a header.
+        "X-Frappe-Site-Name": {
             "label": "Site name",
-            "description": "Only when several sites share one address: sent as X-Frappe-Site-Name.",
+            "description": "Only when several sites share one address.",
             "schema": {"type": ["string", "null"]},
         },
     }

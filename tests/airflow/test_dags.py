@@ -1,0 +1,103 @@
+"""The DAG folder as Airflow reads it: everything imports, nothing is done at parse time, each DAG has its shape."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from airflow.sdk import DAG
+
+from tests.airflow.conftest import PROJECT
+
+DAG_IDS = ("erpnext__customer", "erpnext__product", "erpnext__order")
+
+HEAVY = ("pandas", "phonenumbers", "erpflow.mapping", "erpflow.sync", "erpflow.store", "sqlalchemy.orm")
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, DAG]:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from airflow.dag_processing.dagbag import DagBag
+
+        bag = DagBag(str(PROJECT / "dags"))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+def test_there_is_a_dag_for_each_connector_and_entity(dags: dict[str, DAG]) -> None:
+    assert set(dags) == set(DAG_IDS)
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_a_sync_dag_plans_then_maps_extract_transform_load_then_finishes(dags: dict[str, DAG], dag_id: str) -> None:
+    dag = dags[dag_id]
+    assert {task: sorted(dag.get_task(task).downstream_task_ids) for task in dag.task_ids} == {
+        "plan": ["finish", "sync.extract", "sync.load", "sync.transform"],
+        "sync.extract": ["sync.transform"],
+        "sync.transform": ["sync.load"],
+        "sync.load": ["finish"],
+        "finish": [],
+    }
+    assert dag.get_task("finish").trigger_rule == "all_done"
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_dag_explains_itself_and_is_tagged(dags: dict[str, DAG], dag_id: str) -> None:
+    system, entity = dag_id.split("__")
+    dag = dags[dag_id]
+    assert {"erpflow", system, entity} <= set(dag.tags)
+    assert dag.doc_md is not None
+    assert f"include/mappings/{system}/{entity}.yaml" in dag.doc_md
+    assert set(dag.params) == {"connection", "full", "since", "until", "dry_run"}
+    assert dag.catchup is False
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_only_extract_waits_in_the_pool_of_its_vendor(dags: dict[str, DAG], dag_id: str) -> None:
+    pools = {task.task_id: task.pool for task in dags[dag_id].tasks}
+    assert pools.pop("sync.extract") == "erpflow_erpnext"
+    assert set(pools.values()) == {"default_pool"}
+
+
+def test_a_scheduled_run_covers_the_interval_before_it(dags: dict[str, DAG]) -> None:
+    timetable = dags["erpnext__customer"].timetable
+    assert type(timetable).__name__ == "CronDataIntervalTimetable"
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    """A task parses its DAG file again: what is imported there is paid by every task."""
+    program = (
+        "import sys, runpy; import airflow.sdk; before = set(sys.modules);"
+        f"runpy.run_path({str(PROJECT / 'dags' / 'erpnext.py')!r});"
+        f"print([name for name in {HEAVY!r} if name in sys.modules and name not in before])"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_retries_follow_the_kind_of_error(dags: dict[str, DAG]) -> None:
+    from airflow.sdk.definitions.retry_policy import RetryAction
+
+    from erpflow import errors
+
+    policy = dags["erpnext__customer"].get_task("sync.extract").retry_policy
+
+    def decide(error: Exception) -> tuple[RetryAction, timedelta | None]:
+        decision = policy.evaluate(error, try_number=3, max_tries=5)
+        return decision.action, decision.retry_delay
+
+    for final in (errors.ConfigError, errors.AuthFailed, errors.PermissionDenied, errors.ProtocolError):
+        assert decide(final("no")) == (RetryAction.FAIL, None)
+    assert decide(errors.RateLimited("slow down", retry_after=77)) == (RetryAction.RETRY, timedelta(seconds=77))
+    for passing in (errors.VendorUnavailable, errors.DatabaseUnavailable):
+        action, delay = decide(passing("away"))
+        assert action is RetryAction.RETRY
+        assert delay is not None
+        assert timedelta(seconds=10) <= delay <= timedelta(seconds=20)
+    assert decide(errors.AlreadyRunning("busy"))[0] is RetryAction.RETRY
+    assert decide(ZeroDivisionError())[0] is RetryAction.DEFAULT

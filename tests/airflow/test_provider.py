@@ -1,0 +1,44 @@
+"""What Airflow sees of the package: connection types with their forms, hooks that sign requests, the plugin."""
+
+from __future__ import annotations
+
+import pytest
+
+from erpflow.airflow.hooks import HOOKS, ErpNextHook, hook_class
+from erpflow.airflow.provider import get_provider_info
+from erpflow.connectors.registry import connector_class, systems
+from erpflow.errors import ConfigError
+
+
+def test_every_system_with_a_connector_has_a_connection_type() -> None:
+    assert set(HOOKS) == set(systems())
+    declared = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
+    assert set(declared) == set(systems())
+    assert declared["erpnext"]["ui-field-behaviour"]["relabeling"]["login"] == "API key"
+
+
+def test_airflow_finds_the_provider_and_its_connection_types() -> None:
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
+    hooks = ProvidersManagerTaskRuntime().hooks
+    assert hooks["erpnext"] is not None
+    assert hooks["erpnext"].hook_class_name.endswith("ErpNextHook")
+
+
+def test_the_hook_signs_with_the_connectors_own_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_A_SITE",
+        '{"conn_type": "erpnext", "host": "https://erp.example.com", "login": "key", "password": "secret",'
+        ' "extra": {"X-Frappe-Site-Name": "one.example.com"}}',
+    )
+    session = ErpNextHook(http_conn_id="a_site", auth_type=connector_class("erpnext").auth).get_conn()
+    import requests
+
+    sent = session.prepare_request(requests.Request("GET", "https://erp.example.com/api/method/ping"))
+    assert sent.headers["Authorization"] == "token key:secret"
+    assert sent.headers["X-Frappe-Site-Name"] == "one.example.com"
+
+
+def test_an_unknown_system_is_named_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match='did you mean "erpnext"'):
+        hook_class("erpnex")
