@@ -1,5 +1,6 @@
 """Removes the demo's data and the caches of the tools; refuses while a demo is running in this folder."""
 
+import fcntl
 import os
 import shutil
 import sys
@@ -29,13 +30,16 @@ def main() -> int:
 
 
 def _running_process(home: Path) -> int:
-    """The process id in the demo's lock file while that process lives, else 0."""
+    """The process that holds the demo's lock on the state folder, 0 when nobody does."""
     try:
-        pid = int((home / "demo.pid").read_text())
-        os.kill(pid, 0)
-    except (OSError, ValueError):
-        return 0
-    return pid
+        with (home / "demo.pid").open() as note:
+            try:
+                fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return int(note.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        pass
+    return 0
 
 
 if __name__ == "__main__":

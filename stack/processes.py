@@ -32,6 +32,7 @@ class Command:
     """One process to start: `module` is what `python -m` would run, `log` gets everything it prints.
 
     `preload` names modules to import first; a `gated` process then waits until `Processes.open_gate`.
+    `one_job`: it is meant to end, with status 0.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Command:
     environment: Mapping[str, str] = field(repr=False)
     preload: tuple[str, ...] = ()
     gated: bool = False
+    one_job: bool = False
 
     def line(self) -> list[str]:
         """The command line."""
@@ -101,10 +103,10 @@ class Processes:
         return True
 
     def check(self) -> None:
-        """Raise ProcessEnded when one of the processes is gone."""
+        """Raise ProcessEnded when one of the processes is gone that should be there."""
         for command, process in self._running.values():
             status = process.poll()
-            if status is not None:
+            if status is not None and not (command.one_job and status == 0):
                 raise self._ended(command, status)
 
     def stop(self, *, grace_s: float = GRACE_S) -> None:

@@ -1,0 +1,124 @@
+"""What a sync of the demo did, read back from its sync log and the tables, and whether it is what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from rich.table import Table
+
+from erpflow.store import sync_logs
+from erpflow.store.sync_logs import RunSummary
+from erpflow.vocabulary import Counts, SyncLogId, SyncStatus
+from stack.airflow_api import DagRun
+
+LOG_OF_RUN: Final = """
+SELECT l.id::text FROM erpflow.erp_sync_logs l
+JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
+JOIN erpflow.erp_connections n ON n.id = c.connection_id
+WHERE l.dag_id = %(dag)s AND l.dag_run_id = %(run)s AND n.name = %(connection)s
+"""
+LINKED: Final = """
+SELECT count(*) FROM erpflow.erp_entity_sync_records r
+JOIN erpflow.erp_sync_logs l ON l.sync_config_id = r.sync_config_id
+WHERE l.id = %s
+"""
+# An earlier run of the same mapping that read everything: after it nothing is left to change.
+EARLIER: Final = """
+SELECT EXISTS (
+    SELECT FROM erpflow.erp_sync_logs l JOIN erpflow.erp_sync_logs now ON now.id = %s
+    WHERE l.sync_config_id = now.sync_config_id AND l.started_at < now.started_at AND NOT l.dry_run
+      AND l.kind = 'full' AND l.window_until IS NULL AND l.status IN ('completed', 'partial')
+      AND l.mapping_version = now.mapping_version)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """One sync of the demo: a DAG, the entity it reads and the table it fills."""
+
+    dag_id: str
+    entity: str
+    table: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one run. `rows` are those of the table, `linked` those tied to a remote record."""
+
+    sync: Sync
+    state: str
+    log: RunSummary | None
+    rows: int
+    linked: int
+    repeated: bool
+
+    @property
+    def counts(self) -> Counts:
+        return self.log.counts if self.log else Counts()
+
+    @property
+    def changed(self) -> int:
+        """Rows this run wrote."""
+        return self.counts.created + self.counts.updated + self.counts.deleted
+
+
+def log_of(connection: psycopg.Connection[Any], run: DagRun, *, name: str) -> RunSummary | None:
+    """The sync log a DAG run opened for the connection `name`; None until its plan has run."""
+    row = connection.execute(LOG_OF_RUN, {"dag": run.dag_id, "run": run.run_id, "connection": name}).fetchone()
+    return sync_logs.summary(connection, SyncLogId(row[0])) if row else None
+
+
+def outcome_of(connection: psycopg.Connection[Any], sync: Sync, run: DagRun, *, name: str) -> Outcome:
+    """What a finished run did."""
+    log = log_of(connection, run, name=name)
+    return Outcome(
+        sync=sync,
+        state=run.state,
+        log=log,
+        rows=_number(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*sync.table))),
+        linked=_number(connection, LINKED, log.log_id) if log else 0,
+        repeated=bool(_number(connection, EARLIER, log.log_id)) if log else False,
+    )
+
+
+def complaints(outcome: Outcome, *, seeded: int) -> Iterator[str]:
+    """One sentence for each count that is not what the sandbox's `seeded` records must give."""
+    dag, counts = outcome.sync.dag_id, outcome.counts
+    if outcome.log is None:
+        yield f"{dag} ended as {outcome.state} and opened no sync log: its task plan says why."
+        return
+    if outcome.state != "success" or outcome.log.status is SyncStatus.FAILED:
+        yield f"{dag} ended as {outcome.state}: {outcome.log.error or 'its tasks say why'}"
+    if counts.read != seeded:
+        yield f"{dag} read {counts.read:,} records; the sandbox has {seeded:,}."
+    if counts.accounted != counts.read:
+        yield f"{dag} read {counts.read:,} records and can say of {counts.accounted:,} what became of them."
+    kept = counts.read - counts.rejected - counts.ignored - counts.deleted
+    if not outcome.rows == outcome.linked == kept:
+        table = ".".join(outcome.sync.table)
+        yield f"{dag} accepted {kept:,} records; {table} has {outcome.rows:,} rows, {outcome.linked:,} of them linked."
+    if outcome.repeated and outcome.changed:
+        yield f"{dag} read the same data again and changed {outcome.changed:,} rows; it should change none."
+
+
+def table_of(outcomes: list[Outcome]) -> Table:
+    """The outcomes as people read them."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
+    table.add_column("DAG")
+    names = ["read", "created", "updated", "unchanged", "rejected"]
+    names += [name for name in ("deleted", "conflict", "ignored") if any(getattr(o.counts, name) for o in outcomes)]
+    for name in (*names, "seconds"):
+        table.add_column(name, justify="right")
+    for outcome in outcomes:
+        numbers = [f"{getattr(outcome.counts, name):,}" for name in names]
+        table.add_row(outcome.sync.dag_id, *numbers, f"{outcome.log.seconds:.1f}" if outcome.log else "–")
+    return table
+
+
+def _number(connection: psycopg.Connection[Any], statement: Any, *parameters: str) -> int:
+    row = connection.execute(statement, parameters).fetchone()
+    return int(row[0]) if row else 0
