@@ -1,0 +1,146 @@
+"""`erpflow connection`: accounts on vendors' systems."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from erpflow.cli.surroundings import connector_for, database, home, mappings_folder, printable, quiet_logs
+
+if TYPE_CHECKING:
+    from erpflow.store.connections import ErpConnection
+
+
+@click.group()
+def connection() -> None:
+    """Accounts on vendors' systems."""
+
+
+@connection.command()
+@click.argument("name")
+@click.option("--system", required=True, help="The vendor's system, such as erpnext.")
+@click.option("--url", help="The address of the site. Without it the Airflow connection must be there already.")
+@click.option("--login", help="The login, or the API key.")
+@click.option("--airflow-conn-id", help="The Airflow connection that holds the secret. Default: NAME.")
+@click.option("--no-password", is_flag=True, help="The system wants no password or API secret.")
+@click.option("--password-stdin", is_flag=True, help="Read the password or API secret from standard input.")
+def add(
+    name: str,
+    *,
+    system: str,
+    url: str | None,
+    login: str | None,
+    airflow_conn_id: str | None,
+    no_password: bool,
+    password_stdin: bool,
+) -> None:
+    """Add the account NAME, with a sync config for each mapping of its system.
+
+    The secret goes, encrypted, into an Airflow connection; it is asked for here, never taken from the command line.
+    """
+    from erpflow.connectors.registry import connector_class
+    from erpflow.store import connections
+    from erpflow.store.vault import Secret, Vault
+
+    connector_class(system)
+    vault = Vault.from_environment(home())
+    conn_id = airflow_conn_id or name
+    db = database()
+    with db.transaction() as store:
+        row = connections.add_connection(store, name, system=system, airflow_conn_id=conn_id)
+        entities = _add_configs(store, row)
+        if url is None:
+            vault.read(conn_id)
+        else:
+            password = None if no_password else _password(from_stdin=password_stdin)
+            vault.write(_credentials(conn_id, system, url, login, Secret(password) if password else None))
+    what = ", ".join(entities) if entities else f"nothing yet: there is no mapping in {mappings_folder() / system}"
+    click.echo(f"Added {name}; it syncs {what}.")
+    click.echo(f"Try it: erpflow connection test {name}")
+
+
+@connection.command("list")
+@click.option("--system", help="Only the connections of one system.")
+def list_(*, system: str | None) -> None:
+    """List the accounts, with what their last check said."""
+    from erpflow.store import configs, connections
+
+    with database().session() as store:
+        rows = connections.list_connections(store, system=system)
+        entities = {row.id: [config.entity for config in configs.list_configs(store, row.id)] for row in rows}
+    if not rows:
+        click.echo("There are no connections. Add one: erpflow connection add")
+        return
+    lines = [("NAME", "SYSTEM", "STATUS", "CHECKED", "ACCOUNT", "SYNCS")]
+    for row in rows:
+        checked = f"{row.last_checked_at:%Y-%m-%d %H:%MZ}" if row.last_checked_at else "never"
+        account = printable(row.account or "-", width=40)
+        lines.append((row.name, row.system, row.status, checked, account, ", ".join(entities[row.id]) or "-"))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+@connection.command()
+@click.argument("name")
+@click.pass_obj
+def test(debug: bool, name: str) -> None:  # noqa: FBT001  (click hands its object over by position)
+    """Ask the vendor who we are, and note the answer."""
+    from erpflow.errors import ConfigError, ErpflowError
+    from erpflow.store import connections
+    from erpflow.store.connections import ConnectionStatus
+
+    quiet_logs(debug=debug)
+    db = database()
+    with db.session() as store:
+        row = connections.get_connection(store, name)
+    try:
+        result = connector_for(row, db).check()
+    except ErpflowError as error:
+        with db.session() as store:
+            connections.set_status(store, row.id, ConnectionStatus.ERROR, message=str(error))
+        raise
+    status = ConnectionStatus.ACTIVE if result.success else ConnectionStatus.ERROR
+    with db.session() as store:
+        connections.set_status(store, row.id, status, message=result.message, account=result.account)
+    if not result.success:
+        raise ConfigError(f"{name}: {printable(result.message, width=500)} ({result.latency * 1000:.0f} ms)")
+    account = printable(result.account or "an unnamed account", width=100)
+    click.echo(f"{name}: connected to {row.system} as {account} in {result.latency * 1000:.0f} ms.")
+
+
+def _add_configs(store: Any, row: ErpConnection) -> list[str]:
+    """A sync config for each mapping file of the connection's system."""
+    from erpflow.mapping.load import find_mappings, load_mapping
+    from erpflow.store import configs
+
+    folder = mappings_folder()
+    entities = []
+    for path in find_mappings(folder / row.system) if (folder / row.system).is_dir() else []:
+        found = load_mapping(path)
+        configs.upsert_config(
+            store,
+            row.id,
+            found.entity,
+            direction=found.direction,
+            conflict=found.conflict,
+            every=found.every,
+            mapping_path=str(path.relative_to(folder)),
+        )
+        entities.append(found.entity)
+    return entities
+
+
+def _credentials(conn_id: str, system: str, url: str, login: str | None, password: Any) -> Any:
+    from erpflow.connectors.session import base_url
+    from erpflow.store.vault import Credentials
+
+    return Credentials(conn_id=conn_id, conn_type=system, host=base_url(url), login=login, password=password)
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password or API secret", hide_input=True))

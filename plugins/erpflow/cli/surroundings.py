@@ -1,0 +1,94 @@
+"""Where a command finds its surroundings: database, folders, secrets, and a connector ready to be asked."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from erpflow.connectors.base import Connector
+    from erpflow.store.connections import ErpConnection
+    from erpflow.store.database import Database
+    from erpflow.sync.landing import Folder
+
+
+def home() -> Path:
+    """The state folder: ERPFLOW_HOME, or .erpflow here."""
+    return Path(os.environ.get("ERPFLOW_HOME") or ".erpflow")
+
+
+def database() -> Database:
+    """The application's database. Raises ConfigError when none is set."""
+    from erpflow.store.database import from_environment
+
+    return from_environment(home())
+
+
+def mappings_folder() -> Path:
+    """The folder of mapping files: ERPFLOW_MAPPINGS, or include/mappings here."""
+    return Path(os.environ.get("ERPFLOW_MAPPINGS") or Path("include") / "mappings")
+
+
+def landing_root() -> Folder:
+    """Where raw pages land: ERPFLOW_LANDING_URI (a path or any fsspec URI), or the state folder."""
+    uri = os.environ.get("ERPFLOW_LANDING_URI", "")
+    if not uri:
+        return home().absolute() / "landing"
+    parts = urlsplit(uri)
+    if parts.scheme in ("", "file"):
+        return Path(unquote(parts.path) if parts.scheme else uri).absolute()
+    from upath import UPath
+
+    return UPath(uri)
+
+
+def connector_for(row: ErpConnection, db: Database) -> Connector:
+    """The vendor of a connection, signed in, within the limits that all workers share.
+
+    Raises ConfigError when its secret is not to be found, or does not make an address.
+    """
+    from erpflow.connectors import registry
+    from erpflow.connectors.session import base_url, build_session
+    from erpflow.errors import ConfigError
+    from erpflow.store.rate_limits import PostgresLimiter
+    from erpflow.store.vault import Vault
+
+    connector = registry.connector_class(row.system)
+    secret = Vault.from_environment(home()).read(row.airflow_conn_id)
+    if not secret.host:
+        raise ConfigError(
+            f'The Airflow connection "{row.airflow_conn_id}" has no host. Give it the address of the site.'
+        )
+    session = build_session(
+        connector,
+        login=secret.login,
+        password=secret.password.reveal() if secret.password else None,
+        extra=secret.extra,
+    )
+    return registry.build(
+        row.system,
+        session,
+        base_url=base_url(secret.host, schema=secret.schema or None, port=secret.port),
+        limiter=PostgresLimiter(db, row.id, connector.spec.limits),
+    )
+
+
+def quiet_logs(*, debug: bool) -> None:
+    """Send log events to standard error, and only those somebody at a terminal needs."""
+    import logging
+
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def printable(value: object, *, width: int = 60) -> str:
+    """A vendor's value for a terminal: one line, no control characters, not longer than `width`."""
+    text = "".join(sign if sign.isprintable() else " " if sign in "\t\r\n" else "�" for sign in str(value))
+    return text if len(text) <= width else text[: width - 1] + "…"

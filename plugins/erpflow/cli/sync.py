@@ -1,0 +1,190 @@
+"""`erpflow sync`: the engine of the DAGs, without Airflow."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from erpflow.cli.surroundings import connector_for, database, landing_root, mappings_folder, quiet_logs
+from erpflow.errors import ErpflowError
+
+if TYPE_CHECKING:
+    from erpflow.store.connections import ErpConnection
+    from erpflow.store.database import Database
+    from erpflow.store.sync_logs import RunSummary
+    from erpflow.sync.pull import Progress
+    from erpflow.vocabulary import SyncLogId
+
+REJECTS = 2
+
+
+@click.group()
+def sync() -> None:
+    """Sync without Airflow."""
+
+
+def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    """A time as ISO 8601 writes it; without an offset it is UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a time. Write 2026-01-31 or 2026-01-31T13:00:00+01:00.") from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@sync.command()
+@click.argument("connection")
+@click.argument("entity")
+@click.option("--full", is_flag=True, help="Read everything, not only what changed.")
+@click.option("--since", callback=_moment, help="Read what changed since then (ISO 8601; UTC without an offset).")
+@click.option("--until", callback=_moment, help="Read what changed before then.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and write nothing to the tables.")
+@click.pass_obj
+def run(
+    debug: bool,  # noqa: FBT001  (click hands its object over by position)
+    connection: str,
+    entity: str,
+    *,
+    full: bool,
+    since: datetime | None,
+    until: datetime | None,
+    dry_run: bool,
+) -> None:
+    """Pull ENTITY of CONNECTION now. Status 0: all applied, 2: some were rejected, 1: it failed."""
+    from erpflow.store import connections
+    from erpflow.sync.plan import RunRequest, plan
+
+    quiet_logs(debug=debug)
+    db: Database = database()
+    request = RunRequest(
+        kind="manual", connection=connection, full=full, since=since, until=until, dry_run=dry_run, triggered_by="cli"
+    )
+    with db.session() as store:
+        row = connections.get_connection(store, connection)
+        _ensure_config(store, row, entity)
+        planned = plan(store, request, system=row.system, entity=entity, now=datetime.now(UTC))
+    if not planned:
+        click.echo(f"{connection} {entity}: nothing to read in that window.")
+        return
+    for one in planned:
+        summary = _pull(db, row, one.log_id, label=one.label)
+        _report(summary)
+        if summary.status == "failed":
+            sys.exit(1)
+        if summary.counts.rejected:
+            sys.exit(REJECTS)
+
+
+def _ensure_config(store: Any, row: ErpConnection, entity: str) -> None:
+    """A mapping file without a sync config gets one: the file is what the user edits."""
+    from erpflow.mapping.load import load_mapping
+    from erpflow.store import configs
+
+    path = mappings_folder() / row.system / f"{entity}.yaml"
+    if entity in configs.entities(store, row.id) or not path.is_file():
+        return
+    found = load_mapping(path)
+    configs.upsert_config(
+        store,
+        row.id,
+        found.entity,
+        direction=found.direction,
+        conflict=found.conflict,
+        every=found.every,
+        mapping_path=f"{row.system}/{entity}.yaml",
+    )
+
+
+def _pull(db: Database, row: ErpConnection, log_id: SyncLogId, *, label: str) -> RunSummary:
+    """Run one sync to its end; its log tells what happened, whatever happened."""
+    from erpflow.connectors.registry import connector_class
+    from erpflow.sync.pull import PullJob, finish
+
+    try:
+        with _stoppable(), _progress(label) as on_progress:
+            job = PullJob.open(
+                db,
+                log_id,
+                connector_class=connector_class,
+                landing_root=landing_root(),
+                mappings=mappings_folder(),
+            )
+            job.check()
+            job.run_whole(connector_for(row, db), on_progress=on_progress)
+    except KeyboardInterrupt:
+        _note_failure(db, log_id, Stopped("Stopped by a person. What was applied stays; a new run reads the rest."))
+        raise
+    except Exception as error:
+        _note_failure(db, log_id, error)
+        raise
+    return finish(db, log_id)
+
+
+class Stopped(ErpflowError):
+    """Somebody pressed Ctrl-C, or sent SIGTERM."""
+
+
+def _note_failure(db: Database, log_id: SyncLogId, error: Exception) -> None:
+    """Close the log with the reason. A database that is away cannot be told; the reason itself is what is shown."""
+    from erpflow.sync.pull import finish, note_failure
+
+    with suppress(ErpflowError):
+        note_failure(db, log_id, error)
+        finish(db, log_id)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM stop a run as Ctrl-C does: the transaction at hand is rolled back and the log says why."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal, silence elsewhere. How many records there are is not known before the last page."""
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
+    with Bar(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None, said="asking")
+
+        def on_progress(progress: Progress) -> None:
+            done = progress.counts.accounted
+            said = f"{progress.records:,} read, {done:,} applied"
+            bar.update(task, said=said, total=progress.records or None, completed=done)
+
+        yield on_progress
+
+
+def _report(summary: RunSummary) -> None:
+    counts = summary.counts
+    outcomes = [(name, getattr(counts, name)) for name in ("created", "updated", "unchanged", "deleted")]
+    outcomes += [(name, getattr(counts, name)) for name in ("conflict", "rejected", "ignored") if getattr(counts, name)]
+    said = ", ".join(f"{number:,} {name}" for name, number in outcomes if number or name != "deleted")
+    dry = " (dry run: nothing was written)" if summary.dry_run else ""
+    click.echo(
+        f"{summary.connection} {summary.entity}: {summary.status}{dry}. "
+        f"{counts.read:,} read: {said}. {summary.seconds:.1f} s, sync log {summary.log_id}"
+    )
+    if summary.error:
+        click.echo(summary.error, err=True)
