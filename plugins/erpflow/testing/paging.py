@@ -1,0 +1,121 @@
+"""The contract about pages: complete, each record once, resumable, within their window."""
+
+# ruff: noqa: S101  (a suite of tests, shipped to be subclassed)
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from erpflow.testing.base import Connect, ContractBase
+from erpflow.testing.reading import Reading, read_all
+from erpflow.testing.vendor import VendorDouble
+from erpflow.vocabulary import Window
+
+
+class PagingContract(ContractBase):
+    """Whatever happens while a connector reads, no record is missed."""
+
+    def test_every_record_is_read_once(self, connect: Connect, vendor: VendorDouble, entity: str) -> None:
+        vendor.create(entity, 3 * self.page_size + 1)
+        reading = read_all(connect(), entity)
+        assert sorted(reading.ids) == sorted(vendor.modified(entity))
+
+    def test_a_full_last_page_does_not_hide_the_end(
+        self, connect: Connect, vendor: VendorDouble, some_entity: str
+    ) -> None:
+        short = -len(vendor.modified(some_entity)) % self.page_size
+        vendor.create(some_entity, short + self.page_size)
+        reading = read_all(connect(), some_entity)
+        assert sorted(reading.ids) == sorted(vendor.modified(some_entity))
+
+    def test_only_the_last_page_has_no_next(self, connect: Connect, vendor: VendorDouble, some_entity: str) -> None:
+        vendor.create(some_entity, 3 * self.page_size)
+        pages = read_all(connect(), some_entity).pages
+        assert [page.next is None for page in pages] == [False] * (len(pages) - 1) + [True]
+
+    def test_a_page_counts_the_records_it_holds(self, connect: Connect, vendor: VendorDouble, entity: str) -> None:
+        vendor.create(entity, self.page_size + 1)
+        connector = connect()
+        for page in read_all(connector, entity).pages:
+            assert len(type(connector).split(entity, page.raw)) == page.count
+
+    def test_rows_sharing_a_timestamp_across_pages_are_all_read(
+        self, connect: Connect, vendor: VendorDouble, entity: str
+    ) -> None:
+        created = vendor.create(entity, 5 * self.page_size)
+        vendor.share_one_instant(entity, created[2 : 4 * self.page_size])
+        vendor.share_one_instant(entity, created[4 * self.page_size :])
+        reading = read_all(connect(), entity)
+        assert sorted(reading.ids) == sorted(vendor.modified(entity))
+
+    def test_records_come_in_the_order_the_data_sheet_promises(
+        self, connect: Connect, vendor: VendorDouble, entity: str
+    ) -> None:
+        connector = connect()
+        if not connector.spec.entities[entity].ordered:
+            pytest.skip("the data sheet promises no order")
+        created = vendor.create(entity, 2 * self.page_size)
+        vendor.update(entity, created[0])
+        times = list(read_all(connector, entity).instants().values())
+        assert None not in times
+        assert times == sorted(times, key=lambda time: time or datetime.min.replace(tzinfo=UTC))
+
+    def test_the_time_of_every_record_is_understood(self, connect: Connect, vendor: VendorDouble, entity: str) -> None:
+        vendor.create(entity, 2)
+        assert read_all(connect(), entity).instants() == dict(vendor.modified(entity))
+
+    def test_nothing_is_missed_while_others_insert_and_update(
+        self, connect: Connect, vendor: VendorDouble, entity: str
+    ) -> None:
+        created = vendor.create(entity, 5 * self.page_size)
+
+        def write(page: int) -> None:
+            if page <= 4:  # records already read, records still to come, and new ones
+                vendor.update(entity, created[page])
+                vendor.update(entity, created[-page])
+                vendor.create(entity, 2)
+
+        reading = read_all(connect(), entity, after_page=write)
+        assert set(reading.ids) == set(vendor.modified(entity))
+        assert reading.instants() == dict(vendor.modified(entity)), "the last version read is the last one there is"
+
+    def test_reading_resumes_behind_every_page_in_another_process(
+        self, connect: Connect, vendor: VendorDouble, some_entity: str
+    ) -> None:
+        created = vendor.create(some_entity, 4 * self.page_size)
+        vendor.share_one_instant(some_entity, created[3 : 3 * self.page_size])
+        whole = read_all(connect(), some_entity)
+        for number, page in enumerate(whole.pages, start=1):
+            if page.next is None:
+                continue
+            rest = read_all(connect(), some_entity, resume=page.next)
+            before = Reading(rest.connector, some_entity, whole.pages[:number]).ids
+            assert sorted([*before, *rest.ids]) == sorted(whole.ids), f"resumed behind page {number}"
+
+    def test_a_window_holds_its_first_moment_and_not_its_last(
+        self, connect: Connect, vendor: VendorDouble, entity: str
+    ) -> None:
+        vendor.create(entity, 2 * self.page_size)
+        times = vendor.modified(entity)
+        moments = sorted(set(times.values()))
+        since, until = moments[len(moments) // 3], moments[-2]
+        reading = read_all(connect(), entity, Window(since=since, until=until))
+        assert sorted(reading.ids) == sorted(name for name, time in times.items() if since <= time < until)
+
+    def test_a_window_that_holds_nothing_is_one_empty_page(self, connect: Connect, entity: str) -> None:
+        far = datetime(2199, 1, 1, tzinfo=UTC)
+        reading = read_all(connect(), entity, Window(since=far, until=far + timedelta(days=1)))
+        assert [(page.count, page.next) for page in reading.pages] == [(0, None)]
+        assert reading.records == []
+
+    def test_adjoining_windows_leave_no_gap_and_do_not_overlap(
+        self, connect: Connect, vendor: VendorDouble, some_entity: str
+    ) -> None:
+        vendor.create(some_entity, 2 * self.page_size)
+        times = vendor.modified(some_entity)
+        edge = sorted(times.values())[len(times) // 2]
+        before = read_all(connect(), some_entity, Window(until=edge))
+        after = read_all(connect(), some_entity, Window(since=edge))
+        assert sorted([*before.ids, *after.ids]) == sorted(times)
