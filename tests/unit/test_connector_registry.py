@@ -128,15 +128,17 @@ def test_credentials_do_not_show_in_a_repr() -> None:
 
 
 def test_extra_options_reach_the_session() -> None:
-    extra: dict[str, Any] = {
-        "verify": False,
-        "proxies": {"https": "http://proxy"},
-        "headers": {"X-Frappe-Site-Name": "a"},
-    }
+    proxies = {"https": "http://proxy"}
+    extra: dict[str, Any] = {"verify": False, "proxies": proxies, "X-Frappe-Site-Name": "a", "timeout": 5}
     with build_session(ErpNext, login="k", password="s", extra=extra) as session:
         assert session.verify is False
-        assert session.proxies == {"https": "http://proxy"}
+        assert session.proxies == proxies
         assert session.headers["X-Frappe-Site-Name"] == "a"
+
+
+def test_what_a_form_left_empty_is_not_an_option() -> None:
+    with build_session(ErpNext, login="k", password="s", extra={"X-Frappe-Site-Name": None, "verify": ""}) as session:
+        assert "X-Frappe-Site-Name" not in session.headers and session.verify is True
 
 
 @pytest.mark.parametrize(

@@ -144,8 +144,7 @@ def to_instant(text: str, *, zone: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:
-            offset = _offset_in_hour(zone, at.year, at.month, at.day, at.hour)
-            if offset is not None:
+            if text[13:14] == ":" and (offset := _offset_in_hour(zone, text[:13])) is not None:
                 return at.replace(tzinfo=UTC) - offset
             at = at.replace(tzinfo=zone_of(zone))
         return at.astimezone(UTC)
@@ -165,11 +164,11 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 @lru_cache(maxsize=8192)
-def _offset_in_hour(zone: str, year: int, month: int, day: int, hour: int) -> timedelta | None:
+def _offset_in_hour(zone: str, hour: str) -> timedelta | None:
     """The zone's offset if it is one and the same all through a local hour: records come in bursts of the same hour."""
-    first = datetime(year, month, day, hour, tzinfo=zone_of(zone))
+    first = datetime.fromisoformat(f"{hour}:00").replace(tzinfo=zone_of(zone))
     last = first.replace(minute=59, second=59, microsecond=999_999)
-    offsets = {first.utcoffset(), last.utcoffset(), first.replace(fold=1).utcoffset(), last.replace(fold=1).utcoffset()}
+    offsets = {moment.replace(fold=fold).utcoffset() for moment in (first, last) for fold in (0, 1)}
     return offsets.pop() if len(offsets) == 1 else None
 
 

@@ -17,21 +17,26 @@ from erpflow.connectors.redaction import MASK
 from erpflow.connectors.transport import checked_base_url
 from erpflow.errors import ConfigError, suggestion
 
-_EXTRA: Final[Mapping[str, tuple[type[Any], ...]]] = {
-    "verify": (bool, str),
-    "cert": (str, list),
-    "proxies": (dict,),
-    "trust_env": (bool,),
-    "headers": (dict,),
+# The words of the http provider's hook, so that one connection makes the same session with and without Airflow.
+_OPTIONS: Final[Mapping[str, tuple[str, tuple[type[Any], ...]]]] = {
+    "verify": ("verify", (bool, str)),
+    "verify_ssl": ("verify", (bool, str)),
+    "cert": ("cert", (str, list)),
+    "proxies": ("proxies", (dict,)),
+    "proxy": ("proxies", (dict,)),
+    "trust_env": ("trust_env", (bool,)),
 }
+_DECIDED_BY_THE_TRANSPORT: Final = frozenset(
+    {"stream", "timeout", "allow_redirects", "max_redirects", "check_response"}
+)
 
 
 class TokenAuth(AuthBase):
     """`Authorization: token <key>:<secret>`, as Frappe wants it. Without a key nothing is sent."""
 
     def __init__(self, key: str | None = None, secret: str | None = None) -> None:
-        self._key = _header_safe(key, what="API key")
-        self._secret = _header_safe(secret, what="API secret")
+        self._key = _header_safe(key, what="API key", spaces="")
+        self._secret = _header_safe(secret, what="API secret", spaces="")
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -58,21 +63,20 @@ def build_session(
 ) -> requests.Session:
     """A session that signs its requests as the connector's vendor wants.
 
-    `extra` may hold `verify` (false, or the path of a CA bundle), `cert`, `proxies`, `trust_env` and `headers`.
+    `extra` as in an Airflow Connection: `verify` (false, or the path of a CA bundle), `cert`, `proxies`, `trust_env`;
+    a name with a dash in it (`X-Frappe-Site-Name`) is a header.
     Raises ConfigError for anything else, and for credentials no header can carry.
     """
     session = requests.Session()
     session.auth = connector.auth(login, password) if login else connector.auth()
     for name, value in (extra or {}).items():
-        if name not in _EXTRA:
-            raise ConfigError(f"The connection's extra holds an unknown option {name!r}{suggestion(name, _EXTRA)}")
-        if not isinstance(value, _EXTRA[name]):
-            allowed = " or ".join(kind.__name__ for kind in _EXTRA[name])
-            raise ConfigError(f"The connection's extra option {name!r} must be {allowed}, not {type(value).__name__}")
-        if name == "headers":
-            session.headers.update({str(key): str(text) for key, text in dict(value).items()})
+        if value is None or value == "" or name in _DECIDED_BY_THE_TRANSPORT:
+            continue
+        if "-" in name:
+            session.headers[name] = _header_safe(str(value), what=f"header {name}")
         else:
-            setattr(session, name, tuple(value) if isinstance(value, list) else value)
+            attribute, checked = _option(name, value)
+            setattr(session, attribute, checked)
     return session
 
 
@@ -88,10 +92,20 @@ def base_url(host: str, *, schema: str | None = None, port: int | None = None) -
     return checked_base_url(address)
 
 
-def _header_safe(value: str | None, *, what: str) -> str:
-    """A credential without the spaces that pasting adds. Raises ConfigError when a header cannot carry it."""
+def _option(name: str, value: object) -> tuple[str, object]:
+    if name not in _OPTIONS:
+        raise ConfigError(f"The connection's extra holds an unknown option {name!r}{suggestion(name, _OPTIONS)}")
+    attribute, kinds = _OPTIONS[name]
+    if not isinstance(value, kinds):
+        allowed = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigError(f"The connection's extra option {name!r} must be {allowed}, not {type(value).__name__}")
+    return attribute, tuple(value) if isinstance(value, list) else value
+
+
+def _header_safe(value: str | None, *, what: str, spaces: str = " ") -> str:
+    """A value without the white space that pasting adds. Raises ConfigError when a header cannot carry it."""
     text = (value or "").strip()
-    if not text.isascii() or not text.isprintable() or " " in text:
+    if not text.isascii() or not text.isprintable() or (" " in text and not spaces):
         raise ConfigError(
             f"The {what} holds a space or a character that no header can carry. Copy it again from the vendor's page."
         )
