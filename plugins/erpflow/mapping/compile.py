@@ -285,6 +285,7 @@ def compile_pull(mapping: Mapping, *, zone: str = "UTC") -> PullProgram:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigError(f'"{zone}" is not a time zone; expected a name such as Asia/Kolkata or UTC.') from error
     names: dict[str, Any] = names_used(place) | {
+        "BACKSLASH": b"\\",  # one byte is found ten times as fast as six, and most records have none
         "MappedRecord": MappedRecord,
         "NUL": "\x00",
         "NUL_ESCAPE": b"\\u0000",

@@ -203,7 +203,7 @@ _OPENING = {
     Variant.TYPED: (
         "def typed(raw):",
         "    data = bytes(raw)",
-        "    if NUL_ESCAPE in data:",
+        "    if BACKSLASH in data and NUL_ESCAPE in data:",
         "        return careful(data)",
         "    try:",
         "        r = decode(data)",

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, tzinfo
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 from erpflow.mapping.emit import Writer
+from erpflow.mapping.instants import instant_text
 from erpflow.mapping.kinds import FieldType
+from erpflow.mapping.numbers import PLAIN, WIDE, NumberCode, limit_test
 from erpflow.mapping.pipeline import bounds, default_text, remote_names
-from erpflow.mapping.values import EXACT, FALSE_WORDS, TRUE_WORDS, canonical, json_is_doubtful, json_text
+from erpflow.mapping.values import EXACT, FALSE_WORDS, TRUE_WORDS, canonical, json_doubt, json_text
 
 if TYPE_CHECKING:
     from erpflow.mapping.model import FieldSpec
@@ -22,28 +24,27 @@ if TYPE_CHECKING:
 Shortcut = Callable[[Writer, str, str, str], None]
 
 _INLINE = {
-    "trim": "w = w.strip()",
-    "upper": "w = w.upper()",
-    "lower": "w = w.lower()",
-    "truncate": "w = w[:{0}]",
-    "strip_html": 'if "<" in w or "&" in w: w = {apply}(w)',
-    "collapse_spaces": "w = {apply}(w)",
-    "title": "w = {apply}(w)",
-    "digits": "w = {apply}(w)",
+    "trim": "w = {text}.strip()",
+    "upper": "w = {text}.upper()",
+    "lower": "w = {text}.lower()",
+    "truncate": "w = {text}[:{0}]",
+    "strip_html": 'w = {apply}({text}) if "<" in {text} or "&" in {text} else {text}',
+    "collapse_spaces": "w = {apply}({text})",
+    "title": "w = {apply}({text})",
+    "digits": "w = {apply}({text})",
 }
 """Built-in transforms of text into text that can neither fail nor bring in characters Postgres cannot store."""
 
-_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,59})(?:\.[0-9]{1,60})?").fullmatch
-_WIDE = 10**60
-
 
 def shortcut_of(spec: FieldSpec, *, zone: tzinfo, required: bool) -> Shortcut | None:
-    """The short cut of a field, None when its transforms need the long way."""
+    """The short cut of a field, None when its transforms or rules need the long way."""
     steps = list(spec.transform)
     empties = bool(steps) and steps[-1].transform.name == "empty_to_null" and steps[-1].transform.source is None
     if empties:
         steps.pop()
     if any(use.transform.source is not None or use.transform.name not in _INLINE for use in steps):
+        return None
+    if spec.type is FieldType.DATETIME and bounds(spec, zone=zone) != (None, None):
         return None
     default = default_text(spec, zone=zone)
     fills = empties or default is not None or required or spec.type is not FieldType.TEXT
@@ -54,11 +55,12 @@ def shortcut_of(spec: FieldSpec, *, zone: tzinfo, required: bool) -> Shortcut | 
         if not chain:
             make(writer, branch, "v", target, rescued)
             return
-        writer.put(f"{branch} type(v) is str:", "    w = v")
+        writer.put(f"{branch} type(v) is str:")
         writer.indent()
-        for code, use in chain:
+        for position, (code, use) in enumerate(chain):
             apply = writer.name("transform", use.transform.apply) if "{apply}" in code else ""
-            writer.put(code.format(*use.args, *(value for _, value in use.kwargs), apply=apply))
+            given = [*use.args, *(value for _, value in use.kwargs)]
+            writer.put(code.format(*given, text="w" if position else "v", apply=apply))
         make(writer, "if", "w", target, rescued)
         writer.dedent()
         writer.put("else:", f"    {rescued}")
@@ -91,66 +93,9 @@ def _words(spec: FieldSpec, zone: tzinfo, fills: bool) -> Make:  # noqa: FBT001 
     return make
 
 
-def _limits(writer: Writer, low: Any, high: Any, value: str) -> str:
-    below = f"{writer.name('low', low)} <= " if low is not None else ""
-    above = f" <= {writer.name('high', high)}" if high is not None else ""
-    return f" and {below}{value}{above}" if below or above else ""
-
-
 def _number(spec: FieldSpec, zone: tzinfo, fills: bool) -> Make:  # noqa: FBT001 - one signature for all makers
     low, high = bounds(spec, zone=zone)
-    scale = spec.scale
-    tail = f" + {'.' + '0' * scale!r}" if scale else ""
-    unit = Decimal(1).scaleb(-scale) if scale is not None else None
-
-    def make(writer: Writer, branch: str, value: str, target: str, rescued: str) -> None:
-        limits = _limits(writer, low, high, value)
-        if value == "v":
-            writer.put(f"{branch} type(v) is Decimal:")
-            writer.indent()
-            _decimal(writer, target, rescued, limits)
-            writer.dedent()
-            writer.put(f"elif type(v) is int and -WIDE < v < WIDE{limits}:", f"    {target} = str(v){tail}")
-            branch = "elif"
-        kind = f"type({value}) is str and " if value == "v" else ""
-        if unit is None:
-            as_number = _limits(writer, low, high, f"Decimal({value})")
-            writer.put(
-                f"{branch} {kind}plain({value}){as_number}:", f"    {target} = {value}", "else:", f"    {rescued}"
-            )
-            return
-        writer.put(f"{branch} {kind}plain({value}):", f"    d = {_quantized(writer, f'Decimal({value})')}")
-        writer.indent()
-        _finish(writer, target, rescued, _limits(writer, low, high, "d"))
-        writer.dedent()
-        writer.put("else:", f"    {rescued}")
-
-    def _decimal(writer: Writer, target: str, rescued: str, limits: str) -> None:
-        if unit is None:
-            writer.put("s = str(v)", f'if len(s) < 60 and "E" not in s{limits}:', f"    {target} = s")
-            writer.put("else:", f"    {rescued}")
-            return
-        writer.put("s = str(v)")
-        dot = f's[-{scale + 1 if scale else 0}:-{scale}] == "." and ' if scale else '"." not in s and '
-        writer.put(
-            f'if len(s) < 60 and {dot}"E" not in s{limits}:', f"    {target} = s", 'elif len(s) < 60 and "E" not in s:'
-        )
-        writer.indent()
-        writer.put(f"d = {_quantized(writer, 'v')}")
-        _finish(writer, target, rescued, _limits(writer, low, high, "d"))
-        writer.dedent()
-        writer.put("else:", f"    {rescued}")
-
-    def _quantized(writer: Writer, value: str) -> str:
-        return f"{value}.quantize({writer.name('unit', unit)}, HALF_UP, EXACT)"
-
-    def _finish(writer: Writer, target: str, rescued: str, limits: str) -> None:
-        if limits:
-            writer.put(f"if {limits.removeprefix(' and ')}:", f'    {target} = f"{{d:f}}"', "else:", f"    {rescued}")
-        else:
-            writer.put(f'{target} = f"{{d:f}}"')
-
-    return make
+    return NumberCode(low, high, spec.scale).write
 
 
 def _date(spec: FieldSpec, zone: tzinfo, fills: bool) -> Make:  # noqa: FBT001 - one signature for all makers
@@ -158,37 +103,23 @@ def _date(spec: FieldSpec, zone: tzinfo, fills: bool) -> Make:  # noqa: FBT001 -
 
     def make(writer: Writer, branch: str, value: str, target: str, rescued: str) -> None:
         kind = f"type({value}) is str and " if value == "v" else ""
-        writer.put(f"{branch} {kind}len({value}) == 10:", "    try:", f"        d = date_of({value})")
-        limits = _limits(writer, low, high, "d").removeprefix(" and ")
+        writer.put(f'{branch} {kind}len({value}) == 10 and {value}[7] == "-":', "    try:")
+        limits = limit_test(writer, low, high, f"date_of({value})")
         if limits:
-            writer.put(f"        if {limits}:", f"            {target} = d.isoformat()", "        else:")
+            writer.put(f"        if {limits}:", f"            {target} = {value}", "        else:")
             writer.put(f"            {rescued}")
         else:
-            writer.put(f"        {target} = d.isoformat()")
+            writer.put(f"        date_of({value})", f"        {target} = {value}")
         writer.put("    except ValueError:", f"        {rescued}", "else:", f"    {rescued}")
 
     return make
 
 
 def _datetime(spec: FieldSpec, zone: tzinfo, fills: bool) -> Make:  # noqa: FBT001 - one signature for all makers
-    low, high = bounds(spec, zone=zone)
-
     def make(writer: Writer, branch: str, value: str, target: str, rescued: str) -> None:
         kind = f"type({value}) is str" if value == "v" else value
-        writer.put(f"{branch} {kind}:")
-        writer.indent()
-        writer.put(
-            "try:", f"    d = time_of({value})", "    if d.tzinfo is None:", "        d = d.replace(tzinfo=ZONE)"
-        )
-        limits = _limits(writer, low, high, "d").removeprefix(" and ")
-        if limits:
-            writer.put(f"    if {limits}:", f"        {target} = d.astimezone(UTC).isoformat()", "    else:")
-            writer.put(f"        {rescued}")
-        else:
-            writer.put(f"    {target} = d.astimezone(UTC).isoformat()")
-        writer.put("except (ValueError, OverflowError):", f"    {rescued}")
-        writer.dedent()
-        writer.put("else:", f"    {rescued}")
+        writer.put(f"{branch} {kind}:", "    try:", f"        {target} = instant_text({value})")
+        writer.put("    except (ValueError, OverflowError):", f"        {rescued}", "else:", f"    {rescued}")
 
     return make
 
@@ -224,9 +155,14 @@ def _picklist(spec: FieldSpec, zone: tzinfo, fills: bool) -> Make:  # noqa: FBT0
 
 def _json(spec: FieldSpec, zone: tzinfo, fills: bool) -> Make:  # noqa: FBT001 - one signature for all makers
     def make(writer: Writer, branch: str, value: str, target: str, rescued: str) -> None:
-        kind = "v.__class__ in CONTAINERS" if value == "v" else "False"
+        kind = "type(v) is list or type(v) is dict" if value == "v" else "False"
         writer.put(f"{branch} {kind}:", "    try:", "        s = json_text(v)")
-        writer.put(f"        if doubtful(s): {rescued}", f"        else: {target} = s.decode()")
+        writer.put(
+            f"        if {json_doubt('s')}:",
+            f"            {rescued}",
+            "        else:",
+            f"            {target} = s.decode()",
+        )
         writer.put(
             "    except (ValueError, TypeError, RecursionError):", f"        {rescued}", "else:", f"    {rescued}"
         )
@@ -249,18 +185,14 @@ _MAKERS: dict[FieldType, Callable[[FieldSpec, tzinfo, bool], Make]] = {
 def names_used(zone: tzinfo) -> dict[str, Any]:
     """The objects that short cuts name in the generated code."""
     return {
-        "CONTAINERS": frozenset({dict, list}),
         "Decimal": Decimal,
         "EXACT": EXACT,
         "HALF_UP": ROUND_HALF_UP,
-        "UTC": UTC,
-        "WIDE": _WIDE,
+        "WIDE": WIDE,
         "WORDS_AND_BITS": frozenset({str, bool, int}),
         "WORDS_AND_NUMBERS": frozenset({str, int}),
-        "ZONE": zone,
         "date_of": date.fromisoformat,
-        "doubtful": json_is_doubtful,
+        "instant_text": instant_text(zone=zone),
         "json_text": json_text,
-        "plain": _PLAIN,
-        "time_of": datetime.fromisoformat,
+        "plain": PLAIN,
     }

@@ -24,8 +24,6 @@ EXACT = Context(prec=2 * MAX_DIGITS, rounding=ROUND_HALF_UP)
 NUL = "\x00"
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
-_LARGE_EXPONENT = re.compile(rb"[eE][+-]?[0-9]{3}")
-_NUL_ESCAPE = b"\\u0000"
 json_text = msgspec.json.Encoder(decimal_format="number").encode
 
 TRUE_WORDS = ("true", "t", "yes", "y", "on", "1")
@@ -220,14 +218,17 @@ def to_json(value: Any) -> str:
         encoded = json_text(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise Refused("type", f"{excerpt(value)} cannot be written as JSON: {error}", value=value) from error
-    if json_is_doubtful(encoded):
-        _check_json(value)
+    _check_json(value)
     return storable(encoded.decode())
 
 
-def json_is_doubtful(encoded: bytes) -> bool:
-    """Whether JSON bytes may hold what jsonb refuses: U+0000, or a number of absurd size. Cheap, errs towards yes."""
-    return _NUL_ESCAPE in encoded or len(encoded) > MAX_DIGITS or _LARGE_EXPONENT.search(encoded) is not None
+def json_doubt(name: str) -> str:
+    """Source of a test whether the JSON bytes in the variable `name` may hold what jsonb refuses.
+
+    U+0000 is written as an escape, and a number of absurd size is long or, as Decimals are printed, has `E+` or `E-`.
+    Cheap; errs towards yes.
+    """
+    return f'len({name}) > {MAX_DIGITS} or b"\\\\" in {name} or b"E+" in {name} or b"E-" in {name}'
 
 
 def _check_json(value: Any) -> None:
