@@ -6,18 +6,23 @@ import gzip
 import logging
 import pickle
 import socket
+import ssl
 import time
 import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import structlog.testing
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from requests.auth import HTTPBasicAuth
 
 from erpflow.connectors.answer import Answer, http_date
@@ -36,6 +41,32 @@ from erpflow.errors import (
     VendorUnavailable,
 )
 from erpflow.testing.server import Asked, Reply, ScriptedServer, reset
+
+
+@contextmanager
+def tls_server(folder: Path) -> Iterator[str]:
+    """An HTTPS server with a certificate it signed itself."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    made = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(made - timedelta(days=1))
+        .not_valid_after(made + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "server.pem"
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem.write_bytes(key.private_bytes(*plain) + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with ScriptedServer(lambda asked: Reply.json({}), tls=context) as server:
+        yield server.url
+
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -265,6 +296,17 @@ def test_a_slow_drip_cannot_outlive_the_total_timeout(reply: Reply) -> None:
         bench.transport(clock=time.monotonic, timeouts=Timeouts(read=30.0, total=0.3), retries=ONE_ATTEMPT).request(
             "GET", "/x"
         )
+
+
+def test_a_proxy_does_not_lift_the_total_timeout() -> None:
+    with serving(_drip(b"HTTP/1.1 200 OK\r\nX-Endless: ", b"x")) as bench:
+        bench.session.proxies = {"http": bench.server.url}
+        transport = bench.transport(
+            base_url="http://erp.invalid", clock=time.monotonic, timeouts=Timeouts(total=0.3), retries=ONE_ATTEMPT
+        )
+        with pytest.raises(VendorUnavailable, match=r"in all 0\.3 s"):
+            transport.request("GET", "/x")
+        assert bench.server.asked[0].headers["Host"] == "erp.invalid"
 
 
 # -- sizes ----------------------------------------------------------------------------------------------------------
@@ -508,6 +550,35 @@ def test_events_name_the_call_and_not_what_it_carried() -> None:
     assert [event["event"] for event in events] == ["tried_again", "answered"]
     assert all(event["correlation_id"] == "id-1" and event["path"] == "/x" for event in events)
     assert "customer data" not in repr(events) and "payload" not in repr(events)
+
+
+# -- TLS ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_nobody_vouches_for_is_refused_and_not_retried(tmp_path: Path) -> None:
+    with tls_server(tmp_path) as url, requests.Session() as session:
+        session.trust_env = False
+        slept: list[float] = []
+        with pytest.raises(ProtocolError, match="no trusted TLS connection"):
+            Transport(session, base_url=url, sleep=slept.append).request("GET", "/x")
+    assert slept == []
+
+
+def test_a_connections_own_word_on_certificates_beats_the_environments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "server.pem"))
+    with tls_server(tmp_path) as url, requests.Session() as session:
+        session.verify = "/no/such/bundle.pem"
+        with pytest.raises(ConfigError, match="`verify`"):
+            Transport(session, base_url=url).request("GET", "/x")
+
+
+def test_a_ca_bundle_that_is_not_there_is_a_config_error() -> None:
+    with requests.Session() as session:
+        session.verify = "/no/such/bundle.pem"
+        with pytest.raises(ConfigError, match="`verify`"):
+            Transport(session, base_url="https://erp.invalid").request("GET", "/x")
 
 
 # -- addresses ------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -55,7 +56,20 @@ def enforce_deadlines(session: requests.Session) -> None:
     """Makes the connections a session will open obey `within`, whoever built its adapters."""
     for adapter in session.adapters.values():
         if isinstance(adapter, HTTPAdapter):
-            adapter.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+            _use_bounded_pools(adapter.poolmanager)
+            adapter.proxy_manager_for = _bounded(adapter.proxy_manager_for)  # type: ignore[method-assign]
+
+
+def _bounded(make: Callable[..., PoolManager]) -> Callable[..., PoolManager]:
+    def proxy_manager_for(*args: Any, **kwargs: Any) -> PoolManager:
+        return _use_bounded_pools(make(*args, **kwargs))
+
+    return proxy_manager_for
+
+
+def _use_bounded_pools(manager: PoolManager) -> PoolManager:
+    manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    return manager
 
 
 class _BoundedReads(io.RawIOBase):

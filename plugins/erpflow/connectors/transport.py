@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -103,7 +104,7 @@ class Transport:
     ) -> None:
         self.base_url = checked_base_url(base_url)
         self.host = urlsplit(self.base_url).netloc
-        self.limiter: Limiter = limiter or Unlimited()
+        self.limiter: Limiter = Unlimited() if limiter is None else limiter
         self.retries = retries or Retries()
         self._session = session
         self._timeouts = timeouts or Timeouts()
@@ -114,8 +115,10 @@ class Transport:
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.cookies.clear()
         enforce_deadlines(session)
-        # Proxies and certificates come from the environment once, not with every request.
-        self._wire = session.merge_environment_settings(self.base_url, {}, stream=True, verify=None, cert=None)
+        # Proxies and certificates come from the environment once, not with every request; what the connection itself
+        # says about certificates wins (requests would let REQUESTS_CA_BUNDLE win).
+        verify = None if session.verify is True else session.verify
+        self._wire = session.merge_environment_settings(self.base_url, {}, stream=True, verify=verify, cert=None)
 
     def redact(self, text: str) -> str:
         """`text` without this connection's secrets."""
@@ -171,14 +174,14 @@ class Transport:
             attempt += 1
 
     def _wait(self, call: _Call, failure: _Failure, attempt: int) -> float | None:
-        """Seconds to wait before the next attempt; None when there is none. Raises what is not ours to wait for."""
-        if isinstance(failure.error, RateLimited):
-            asked = failure.error.retry_after
-            return asked if asked <= call.retries.patience and attempt < call.retries.attempts else None
-        if not (failure.again and call.repeatable) or attempt >= call.retries.attempts:
+        """Seconds to wait before the next attempt; None when there is none."""
+        if attempt >= call.retries.attempts:
             return None
         backoff = min(call.retries.cap, call.retries.base * 2.0 ** (attempt - 1)) * self._jitter()
-        return max(backoff, failure.wait)
+        if isinstance(failure.error, RateLimited):  # refused, so not done: even a write may be sent again
+            asked = failure.error.retry_after
+            return max(backoff, asked) if asked <= call.retries.patience else None
+        return max(backoff, failure.wait) if failure.again and call.repeatable else None
 
     def _attempt(self, call: _Call) -> Answer | _Failure:
         for _ in range(_REDIRECTS + 1):
@@ -216,6 +219,7 @@ class Transport:
         elif isinstance(error, RateLimited) and asked is not None:
             error.retry_after = asked
         if isinstance(error, RateLimited):
+            log.warning("vendor_asked_to_wait", **call.names, status=answer.status, seconds=error.retry_after)
             self.limiter.pause(error.retry_after)  # the whole connection, not only this request
         down = isinstance(error, VendorUnavailable) and not 400 <= answer.status < 500
         return _Failure(error, again=down, wait=asked or 0.0)
@@ -271,7 +275,11 @@ class Transport:
                     f"{what} cannot be sent: {type(error).__name__}. Check the connection's host, login and secret."
                 )
             )
-        if _any(reasons, requests.exceptions.SSLError, urllib3.exceptions.SSLError):
+        if type(error) is OSError:  # requests' own word for a CA bundle or certificate that is not there
+            return _Failure(
+                ConfigError(f"{what} cannot be sent: {error}. Correct the connection's `verify` or `cert`.")
+            )
+        if _any(reasons, *_TLS) and not _any(reasons, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return _Failure(
                 ProtocolError(
                     f"{what}: no trusted TLS connection ({reasons[-1]}). Check the host, or the connection's `verify`."
@@ -356,6 +364,7 @@ class _TooLarge(Exception):
     """The body is larger than anybody asked for."""
 
 
+_TLS: Final = (requests.exceptions.SSLError, urllib3.exceptions.SSLError)
 _TIMEOUTS: Final = (TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
 _NETWORK: Final = (requests.exceptions.ConnectionError, requests.exceptions.Timeout, urllib3.exceptions.HTTPError)
 
