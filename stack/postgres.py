@@ -215,7 +215,9 @@ class EmbeddedPostgres:
             shutil.rmtree(cluster.data, ignore_errors=True)
         password = secrets.token_urlsafe(24)
         _write_private(self._password_file, password)
-        cluster.initialise(unfinished, password=password)
+        # Who wants no fsync has nothing to lose; it halves the time.
+        careful = () if self._settings.get("fsync") != "off" else ("--no-sync",)
+        cluster.initialise(unfinished, password=password, options=careful)
 
     def _launch(self, cluster: _Cluster) -> Server:
         wanted = self._remembered_port()
@@ -321,7 +323,7 @@ class _Cluster:
             output.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, stdout=output.read())
 
-    def initialise(self, unfinished: Path, *, password: str) -> None:
+    def initialise(self, unfinished: Path, *, password: str, options: tuple[str, ...] = ()) -> None:
         """Make the cluster beside its place and move it there whole, so that `data` is never half made."""
         secret = self.place / "initdb.password"
         _write_private(secret, password)
@@ -332,7 +334,7 @@ class _Cluster:
                 self.user.own(secret)
             done = self.run(
                 "initdb", "-D", str(unfinished), "-U", SUPERUSER, f"--pwfile={secret}", "--auth=scram-sha-256",
-                "--encoding=UTF8", "--locale=C",
+                "--encoding=UTF8", "--locale=C", *options,
             )  # fmt: skip
         finally:
             secret.unlink(missing_ok=True)

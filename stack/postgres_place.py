@@ -8,7 +8,6 @@ machine. The permissions of existing folders are never changed.
 from __future__ import annotations
 
 import grp
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -112,7 +111,10 @@ def reachable_place(
 ) -> tuple[Path, Path]:
     """Where the cluster of `folder` lies and which binaries to use, both within reach of `user`.
 
-    Normally `folder` and `binaries` themselves. Raises ConfigError when no folder of the machine can hold the cluster.
+    Normally `folder` and `binaries` themselves. A place elsewhere is written down in the file `place` of the folder:
+    who removes the folder removes what that names, too.
+
+    Raises ConfigError when no folder of the machine can hold the cluster.
     """
     if user is None:
         return folder, binaries
@@ -123,7 +125,7 @@ def reachable_place(
         pointer.write_text(f"{place}\n", encoding="utf-8")
         tell(f"The user {user.name} cannot enter {folder}, so the Postgres data lies in {place}.")
     if not user.runs(binaries / "bin" / "postgres"):
-        binaries = _copy_binaries(binaries, place if place != folder else _place_on_machine(folder, user))
+        binaries = _copy_binaries(binaries, place)
     return place, binaries
 
 
@@ -139,24 +141,19 @@ def _fits(place: Path, user: ServerUser) -> bool:
 
 
 def _place_on_machine(folder: Path, user: ServerUser) -> Path:
-    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    """A new folder that nobody else could have laid there, for the cluster of `folder`."""
     for parent in (*MACHINE_FOLDERS, tempfile.gettempdir()):
-        place = Path(parent) / f"erpflow-{digest}"
-        if Path(parent).is_dir() and _safe(place) and _fits(place, user):
+        try:
+            place = Path(tempfile.mkdtemp(prefix="erpflow-postgres-", dir=parent))
+        except OSError:
+            continue
+        if _fits(place, user):
             return place
+        place.rmdir()
     raise ConfigError(
         f"The user {user.name}, who must run Postgres because root may not, cannot enter {folder}, nor a folder under "
         f"{', '.join(MACHINE_FOLDERS)}. Move the project to a folder others may enter, or set ERPFLOW_POSTGRES_URL."
     )
-
-
-def _safe(place: Path) -> bool:
-    """A folder of that name in a world-writable parent must be ours, and no link somebody laid there."""
-    try:
-        found = place.lstat()
-    except OSError:
-        return True
-    return found.st_uid == os.geteuid() and place.is_dir() and not place.is_symlink()
 
 
 def _copy_binaries(binaries: Path, place: Path) -> Path:

@@ -30,6 +30,7 @@ for name in ("ERPFLOW_DATABASE_URL", "ERPFLOW_HOME", "ERPFLOW_MAPPINGS", "ERPFLO
 def _temporary_server() -> Iterator[Server]:
     """A server that goes with us, even when we are killed: its guard sees the end of our pipe and clears up."""
     with tempfile.TemporaryDirectory(prefix="erpflow-tests-") as folder:
+        Path(folder).chmod(0o711)  # the unprivileged user that runs the server for root must get in
         postgres = EmbeddedPostgres(Path(folder) / "postgres", settings=THROWAWAY, tell=lambda _: None)
         server = postgres.start()
         pid = postgres.pid()

@@ -43,6 +43,14 @@ def test_a_name_is_taken_once_and_the_transaction_goes_on(fresh_database: Databa
         assert [found.name for found in connections.list_connections(connection)] == ["shop"]
 
 
+def test_what_follows_a_failure_in_the_same_transaction_takes_the_connection_back(fresh_database: Database) -> None:
+    with pytest.raises(ConfigError, match="no key"), fresh_database.transaction() as connection:
+        connections.add_connection(connection, "shop", system="erpnext")
+        raise ConfigError("no key")
+    with fresh_database.transaction() as connection:
+        assert connections.list_connections(connection) == []
+
+
 def test_ensuring_a_connection_twice_keeps_it(fresh_database: Database) -> None:
     with fresh_database.transaction() as connection:
         first = connections.ensure_connection(connection, "shop", system="erpnext")

@@ -92,7 +92,8 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[TupleRow]]:
         """One connection and one transaction: commits at the end, rolls back on any exception, errors translated."""
-        with translate_errors(self), self.connect() as connection:
+        # An explicit block: without one, the first `connection.transaction()` inside would commit on its own.
+        with translate_errors(self), self.connect(autocommit=True) as connection, connection.transaction():
             yield connection
 
     def _refusal(self, error: psycopg.OperationalError) -> ErpflowError:
