@@ -1,0 +1,37 @@
+"""The small interface each sandbox vendor offers, so that one process can host them all side by side."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from starlette.routing import BaseRoute
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class SeedPlan:
+    """What a vendor is filled with: the same plan gives the same data, byte for byte, on any machine."""
+
+    seed: int = 7
+    sizes: Mapping[str, int] = field(default_factory=dict)  # records per entity; absent: the vendor's own default
+    time_zone: str | None = None  # IANA name; None: the vendor's own default
+
+
+class Vendor(Protocol):
+    """A package under `sandbox/`; its URL prefix is its name."""
+
+    name: str
+
+    def seed(self, plan: SeedPlan) -> Any:
+        """Build the vendor's state."""
+
+    def create_app(self, state: Any) -> ASGIApp:
+        """The vendor's API over that state; paths arrive without the prefix."""
+
+    def control_routes(self, state: Any) -> Sequence[BaseRoute]:
+        """The side door for tests, mounted at `/_sandbox/<name>/`; no part of the vendor's API."""
