@@ -6,6 +6,7 @@ sync log and the cursor. The pages come through erpflow's own transport.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 import requests
+import structlog
 
 from bench.job import Job, answer
 from erpflow.connectors.base import (
@@ -145,4 +147,5 @@ def load(job: Job) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))  # as a task does
     answer(load)
