@@ -97,7 +97,8 @@ def test(debug: bool, name: str) -> None:  # noqa: FBT001  (click hands its obje
     with db.session() as store:
         row = connections.get_connection(store, name)
     try:
-        result = connector_for(row, db).check()
+        with connector_for(row, db) as vendor:
+            result = vendor.check()
     except ErpflowError as error:
         with db.session() as store:
             connections.set_status(store, row.id, ConnectionStatus.ERROR, message=str(error))

@@ -143,13 +143,14 @@ def _live(name: str, loaded: Mapping, limit: int) -> tuple[str, list[msgspec.Raw
         row = connections.get_connection(store, name)
     if row.system != loaded.system:
         raise ConfigError(f'The connection "{name}" is to {row.system}, and the mapping is for {loaded.system}.')
-    connector = connector_for(row, db)
-    zone, raws = "UTC", list[msgspec.Raw]()
-    for page in connector.read(loaded.entity, Window()):
-        zone = page.zone
-        raws += connector.split(loaded.entity, page.raw)
-        if len(raws) >= limit:
-            break
+    zone = "UTC"
+    raws: list[msgspec.Raw] = []
+    with connector_for(row, db) as vendor:
+        for page in vendor.read(loaded.entity, Window()):
+            zone = page.zone
+            raws += vendor.split(loaded.entity, page.raw)
+            if len(raws) >= limit:
+                break
     return zone, raws[:limit]
 
 

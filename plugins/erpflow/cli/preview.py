@@ -42,7 +42,8 @@ def _preview(program: PullProgram, raw: msgspec.Raw) -> Previewed:
         record = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         record = None
-    return Previewed(key=key, rows=tuple(_rows(program.mapping, record, mapped)), problems=tuple(problems))
+    rows = _rows(program.mapping, record, mapped) if isinstance(record, dict) else ()
+    return Previewed(key=key, rows=tuple(rows), problems=tuple(problems))
 
 
 def _rows(mapping: Mapping, record: Any, mapped: MappedRecord | None) -> Iterator[tuple[str, str, str, str]]:
@@ -62,6 +63,8 @@ def _fields(
     pulled = [spec for spec in part.fields if spec.pulls()]
     for position, spec in enumerate(pulled):
         local = _told(values[position]) if values is not None else NOTHING
+        if spec.lookup is not None and local != NOTHING:
+            local = f"{local} (to be looked up)"
         yield _remote_name(spec, prefix), _remote_value(spec, record), spec.local or "", local
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -45,8 +47,9 @@ def landing_root() -> Folder:
     return UPath(uri)
 
 
-def connector_for(row: ErpConnection, db: Database) -> Connector:
-    """The vendor of a connection, signed in, within the limits that all workers share.
+@contextmanager
+def connector_for(row: ErpConnection, db: Database) -> Iterator[Connector]:
+    """The vendor of a connection, signed in, within the limits that all workers share; let go at the end.
 
     Raises ConfigError when its secret is not to be found, or does not make an address.
     """
@@ -62,18 +65,17 @@ def connector_for(row: ErpConnection, db: Database) -> Connector:
         raise ConfigError(
             f'The Airflow connection "{row.airflow_conn_id}" has no host. Give it the address of the site.'
         )
-    session = build_session(
-        connector,
-        login=secret.login,
-        password=secret.password.reveal() if secret.password else None,
-        extra=secret.extra,
-    )
-    return registry.build(
-        row.system,
-        session,
-        base_url=base_url(secret.host, schema=secret.schema or None, port=secret.port),
-        limiter=PostgresLimiter(db, row.id, connector.spec.limits),
-    )
+    with (
+        build_session(
+            connector,
+            login=secret.login,
+            password=secret.password.reveal() if secret.password else None,
+            extra=secret.extra,
+        ) as session,
+        closing(PostgresLimiter(db, row.id, connector.spec.limits)) as limiter,
+    ):
+        address = base_url(secret.host, schema=secret.schema or None, port=secret.port)
+        yield registry.build(row.system, session, base_url=address, limiter=limiter)
 
 
 def quiet_logs(*, debug: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from erpflow.cli.surroundings import connector_for, database, landing_root, mappings_folder, quiet_logs
+from erpflow.cli.surroundings import connector_for, database, landing_root, mappings_folder, printable, quiet_logs
 from erpflow.errors import ErpflowError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from erpflow.vocabulary import SyncLogId
 
 REJECTS = 2
+SHOWN_REJECTS = 5
 
 
 @click.group()
@@ -78,6 +79,8 @@ def run(
     for one in planned:
         summary = _pull(db, row, one.log_id, label=one.label)
         _report(summary)
+        if summary.counts.rejected:
+            _explain_rejects(db, summary)
         if summary.status == "failed":
             sys.exit(1)
         if summary.counts.rejected:
@@ -85,12 +88,13 @@ def run(
 
 
 def _ensure_config(store: Any, row: ErpConnection, entity: str) -> None:
-    """A mapping file without a sync config gets one: the file is what the user edits."""
+    """A mapping file without a sync config gets one: the file is what the user edits. ConfigError without either."""
     from erpflow.mapping.load import load_mapping
     from erpflow.store import configs
 
     path = mappings_folder() / row.system / f"{entity}.yaml"
     if entity in configs.entities(store, row.id) or not path.is_file():
+        configs.get_config(store, row.id, entity)
         return
     found = load_mapping(path)
     configs.upsert_config(
@@ -119,7 +123,8 @@ def _pull(db: Database, row: ErpConnection, log_id: SyncLogId, *, label: str) ->
                 mappings=mappings_folder(),
             )
             job.check()
-            job.run_whole(connector_for(row, db), on_progress=on_progress)
+            with connector_for(row, db) as vendor:
+                job.run_whole(vendor, on_progress=on_progress)
     except KeyboardInterrupt:
         _note_failure(db, log_id, Stopped("Stopped by a person. What was applied stays; a new run reads the rest."))
         raise
@@ -127,6 +132,20 @@ def _pull(db: Database, row: ErpConnection, log_id: SyncLogId, *, label: str) ->
         _note_failure(db, log_id, error)
         raise
     return finish(db, log_id)
+
+
+def _explain_rejects(db: Database, summary: RunSummary) -> None:
+    """The first few reasons; the records themselves are kept whole."""
+    from erpflow.store.reject_report import newest_rejects
+
+    with db.session() as store:
+        rejects = newest_rejects(store, summary.log_id, limit=SHOWN_REJECTS)
+    for reject in rejects:
+        click.echo(
+            f"  rejected {printable(reject.remote_id or 'a record without a key')}: {printable(reject.why, width=200)}"
+        )
+    if summary.counts.rejected > len(rejects):
+        click.echo(f"  … and {summary.counts.rejected - len(rejects):,} more, kept in erpflow.erp_rejects")
 
 
 class Stopped(ErpflowError):
