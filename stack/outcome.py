@@ -107,8 +107,8 @@ def complaints(outcome: Outcome, *, seeded: int) -> Iterator[str]:
 
 def table_of(outcomes: list[Outcome]) -> Table:
     """The outcomes as people read them."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
-    table.add_column("DAG")
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    table.add_column("DAG", no_wrap=True)
     names = ["read", "created", "updated", "unchanged", "rejected"]
     names += [name for name in ("deleted", "conflict", "ignored") if any(getattr(o.counts, name) for o in outcomes)]
     for name in (*names, "seconds"):

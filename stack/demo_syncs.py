@@ -1,0 +1,143 @@
+"""The work of the demo: connect the sandbox, run the three syncs through Airflow, and watch their sync logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from erpflow.errors import ErpflowError
+from erpflow.store.configs import upsert_config
+from erpflow.store.connections import ensure_connection
+from stack.airflow_api import DagRun
+from stack.bring_up import Stack
+from stack.outcome import Outcome, Sync, log_of, outcome_of
+from stack.sandbox_process import API_KEY, API_SECRET
+
+CONNECTION: Final = "erpnext_demo"
+SYSTEM: Final = "erpnext"
+POOL: Final = "erpflow_erpnext"
+POOL_SLOTS: Final = 4
+
+WAVES: Final[Sequence[Sequence[Sync]]] = (
+    (
+        Sync("erpnext__customer", "customer", ("app", "customers")),
+        Sync("erpnext__product", "product", ("app", "products")),
+    ),
+    # An order names its customer and its products, so they come first.
+    (Sync("erpnext__order", "order", ("app", "orders")),),
+)
+SYNCS: Final = tuple(sync for wave in WAVES for sync in wave)
+
+POLL_S: Final = 0.25
+DAGS_WITHIN_S: Final = 90.0
+RUN_WITHIN_S: Final = 900.0
+
+
+class SyncDidNotRun(ErpflowError):
+    """A DAG is not there, or its run does not end."""
+
+
+def connect(stack: Stack, *, mappings: Path) -> None:
+    """Register the sandbox: the secret as an Airflow Connection, the rest in our own tables."""
+    from erpflow.mapping.load import load_mapping
+
+    stack.api.ensure_pool(POOL, slots=POOL_SLOTS, description="Tasks that ask ERPNext at the same time")
+    stack.api.ensure_connection(
+        CONNECTION,
+        kind=SYSTEM,
+        host=stack.sandbox.site_url,
+        login=API_KEY,
+        password=API_SECRET,
+        description="The ERPNext sandbox of make demo",
+    )
+    with stack.database.transaction() as database:
+        connection = ensure_connection(database, CONNECTION, system=SYSTEM)
+        for sync in SYNCS:
+            path = Path(SYSTEM) / f"{sync.entity}.yaml"
+            mapping = load_mapping(mappings / path)
+            upsert_config(
+                database,
+                connection.id,
+                sync.entity,
+                direction=mapping.direction,
+                conflict=mapping.conflict,
+                every=mapping.every,
+                mapping_path=str(path),
+            )
+
+
+def run_all(stack: Stack) -> Iterator[Outcome]:
+    """Run the syncs wave by wave, each reading everything; their outcomes in the order of `SYNCS`."""
+    seeded = stack.sandbox.seeded()
+    for wave in WAVES:
+        runs = {}
+        for sync in wave:
+            stack.progress.begin(sync.dag_id)
+            runs[sync] = _trigger(stack, sync)
+        yield from _watch(stack, runs, seeded=seeded)
+
+
+def pause_all(stack: Stack) -> None:
+    """Pause the DAGs, so that the next start does not begin with what was missed in between."""
+    for sync in SYNCS:
+        stack.api.set_paused(sync.dag_id, "paused")
+
+
+def _trigger(stack: Stack, sync: Sync) -> DagRun:
+    deadline = time.monotonic() + DAGS_WITHIN_S
+    while not stack.api.has_dag(sync.dag_id):
+        stack.processes.check()
+        stack.progress.tell(sync.dag_id, "waiting for Airflow to read the DAG")
+        broken = stack.api.import_errors()
+        if broken or time.monotonic() > deadline:
+            stack.progress.failed(sync.dag_id)
+            reasons = [f"{file}: {reason}" for file, reason in broken.items()]
+            raise SyncDidNotRun(
+                f"Airflow has no DAG {sync.dag_id}. "
+                + ("\n".join(reasons) or f"The log {stack.machine.logs / 'dag-processor.log'} says why.")
+            )
+        time.sleep(POLL_S)
+    # Triggered before it is unpaused: a scheduled run that falls due then finds the sync already started.
+    run = stack.api.trigger(
+        sync.dag_id, conf={"connection": CONNECTION, "full": True}, note="Started by make demo: reads everything"
+    )
+    stack.api.set_paused(sync.dag_id, "unpaused")
+    return run
+
+
+def _watch(stack: Stack, runs: dict[Sync, DagRun], *, seeded: dict[str, int]) -> Iterator[Outcome]:
+    outcomes: dict[Sync, Outcome] = {}
+    deadline = time.monotonic() + RUN_WITHIN_S
+    with stack.database.connect(autocommit=True) as database:
+        while len(outcomes) < len(runs):
+            stack.processes.check()
+            for sync, run in runs.items():
+                if sync in outcomes:
+                    continue
+                now = stack.api.run(run)
+                if now.ended:
+                    outcomes[sync] = outcome_of(database, sync, now, name=CONNECTION)
+                    _show_end(stack, outcomes[sync])
+                elif log := log_of(database, run, name=CONNECTION):
+                    done, total = log.counts.accounted, seeded[sync.entity]
+                    stack.progress.tell(sync.dag_id, f"{done:,} of {total:,} records")
+                else:
+                    stack.progress.tell(sync.dag_id, now.state)
+            if time.monotonic() > deadline:
+                raise SyncDidNotRun(
+                    f"{', '.join(s.dag_id for s in runs if s not in outcomes)} did not end within {RUN_WITHIN_S:.0f} "
+                    f"seconds. Look at the run in {stack.machine.url} (login below), or at the logs in "
+                    f"{stack.machine.logs}."
+                )
+            time.sleep(POLL_S)
+    yield from (outcomes[sync] for sync in runs)
+
+
+def _show_end(stack: Stack, outcome: Outcome) -> None:
+    if outcome.state != "success":
+        stack.progress.failed(outcome.sync.dag_id)
+    else:
+        said = f"{outcome.counts.read:,} records read, {outcome.changed:,} rows written"
+        stack.progress.done(outcome.sync.dag_id, said)
