@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,11 +21,17 @@ from erpflow.vocabulary import SyncConfigId, SyncLogId, TenantId
 
 Connection = psycopg.Connection[Any]
 
+SEPARATOR = "\x1f"
+"""The character between two keys; a key that holds it is never taken for unchanged, see `changed_positions`."""
+
 COPY_PIECE = 500
 """Lines sent again at once while the one that Postgres refused is looked for."""
 
 REFUSALS = (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.RaiseException)
 """What a table says to a value it will not take: a matter of that record, not of the run."""
+
+WRITTEN_OUTCOMES = frozenset({"created", "updated", "same"})
+REFUSED_OUTCOMES = frozenset({"lookup", "ambiguous"})
 
 COPY_CONTEXT = re.compile(r"line (\d+)(?:, column v_([^:]+))?")
 
@@ -62,33 +68,29 @@ class ChunkWriter:
         self._connection = connection
         self._target = target
         self._parameters = {"tenant": tenant_id, "config": config_id, "log": log_id}
+        self._count = 0
         connection.execute(pull_sql.create_stages(target))
         self._decide = pull_sql.decide(target).as_bytes(connection)
-        self._writes = [statement.as_bytes(connection) for statement in self._write_statements()]
-        self._refusals = pull_sql.REFUSED.as_bytes(connection)
-
-    def _write_statements(self) -> list[sql.Composable]:
-        target = self._target
-        marks = [pull_sql.mark_changed_children(child, number) for number, child in enumerate(target.children)]
-        lines = [
+        self._marks = self._render(
+            pull_sql.mark_changed_children(child, number) for number, child in enumerate(target.children)
+        )
+        self._insert = pull_sql.insert_created(target).as_bytes(connection)
+        self._update = pull_sql.update_changed(target).as_bytes(connection)
+        self._lines = self._render(
             statement
             for number, child in enumerate(target.children)
             for statement in pull_sql.write_children(child, number)
-        ]
-        return [
-            *marks,
-            pull_sql.insert_created(target),
-            pull_sql.update_changed(target),
-            *lines,
-            pull_sql.INSERT_RECORDS,
-            pull_sql.UPDATE_RECORDS,
-        ]
+        )
+
+    def _render(self, statements: Iterable[sql.Composable]) -> list[bytes]:
+        return [statement.as_bytes(self._connection) for statement in statements]
 
     def apply(self, rows: bytes, *, count: int, children: Sequence[bytes]) -> Applied:
         """Stage and write `count` rows (COPY text lines numbered from 1) and the lines of their child tables."""
         applied = Applied()
         if count == 0:
             return applied
+        self._count = count
         self._connection.execute(pull_sql.PLANNER)
         self._stage(rows, children, applied)
         ranges = [(1, count)]
@@ -158,19 +160,37 @@ class ChunkWriter:
         """Decide and write one range of the staged records. All of it, or (refused) nothing."""
         run = self._connection.execute
         run(self._decide, {**self._parameters, "lo": low, "hi": high})
-        for statement in self._writes:
-            run(statement, self._parameters)
-        outcomes = Counter(dict(run(pull_sql.OUTCOMES).fetchall()))
-        refused = [
-            Refused(page, position, self._explain(outcome, missing))
-            for _, _, page, position, outcome, missing in (
-                run(self._refusals).fetchall() if outcomes["lookup"] + outcomes["ambiguous"] else []
-            )
-        ]
-        run("DELETE FROM erpflow_decided")
-        del outcomes["lookup"], outcomes["ambiguous"]
-        applied.outcomes += outcomes
-        applied.refused += refused
+        outcomes, ties = self._outcomes()
+        if outcomes["same"] and self._marks:
+            for statement in self._marks:
+                run(statement)
+            outcomes, ties = self._outcomes()
+        if outcomes["created"]:
+            run(self._insert)
+        if outcomes["updated"]:
+            run(self._update)
+        if outcomes["created"] or outcomes["updated"]:
+            for statement in self._lines:
+                run(statement)
+        if False in ties:
+            run(pull_sql.INSERT_RECORDS, self._parameters)
+        if True in ties:
+            run(pull_sql.UPDATE_RECORDS, self._parameters)
+        refused = run(pull_sql.REFUSED).fetchall() if outcomes["lookup"] or outcomes["ambiguous"] else []
+        if (low, high) != (1, self._count):
+            run("DELETE FROM erpflow_decided")  # the next range starts anew; otherwise the commit empties it
+        applied.refused += [Refused(page, place, self._explain(outcome, why)) for page, place, outcome, why in refused]
+        applied.outcomes += Counter({name: outcomes[name] for name in outcomes if name not in REFUSED_OUTCOMES})
+
+    def _outcomes(self) -> tuple[Counter[str], set[bool]]:
+        """Records by outcome, and whether those to be written have a sync record (True), have none (False), or both."""
+        outcomes: Counter[str] = Counter()
+        ties = set()
+        for outcome, known, count in self._connection.execute(pull_sql.OUTCOMES):
+            outcomes[outcome] += count
+            if outcome in WRITTEN_OUTCOMES:
+                ties.add(known)
+        return outcomes, ties
 
     def _refuse(self, numbers: list[int], problem: FieldProblem) -> list[Refused]:
         """Take staged records out, and say where their bytes are."""
@@ -229,13 +249,14 @@ def changed_positions(
 ) -> list[int]:
     """Which of these records (by position, from 0) are new or have other bytes than the version that was applied.
 
+    Keys and hashes travel as two long strings: the server splits them many times faster than the driver builds arrays.
     `rejected`: ids with an open reject, which are looked at again whatever their bytes.
     """
-    rows = connection.execute(
-        pull_sql.CHANGED,
-        {"config": config_id, "keys": keys, "hashes": hashes, "rejected": rejected},
-        binary=True,
-    )
+    joined = SEPARATOR.join(keys)
+    if joined.count(SEPARATOR) >= len(keys):
+        joined = SEPARATOR.join("" if SEPARATOR in key else key for key in keys)
+    parameters = {"config": config_id, "keys": joined, "hashes": ",".join(map(str, hashes)), "rejected": rejected}
+    rows = connection.execute(pull_sql.CHANGED, parameters, binary=True)
     return [row[0] - 1 for row in rows]
 
 

@@ -387,18 +387,19 @@ UPDATE_RECORDS = sql.SQL(
     """
 )
 
-OUTCOMES = "SELECT outcome, count(*) FROM erpflow_decided GROUP BY outcome"
+OUTCOMES = "SELECT outcome, known, count(*) FROM erpflow_decided GROUP BY outcome, known"
 
 REFUSED = sql.SQL(
     """
-    SELECT s.n, s.remote_id, s.page, s.position, d.outcome, d.missing
+    SELECT s.page, s.position, d.outcome, d.missing
     FROM erpflow_decided d JOIN erpflow_stage s USING (n) WHERE d.outcome IN ('lookup', 'ambiguous') ORDER BY s.n
     """
 )
 
 CHANGED = """
 SELECT u.position
-FROM unnest(%(keys)s::text[], %(hashes)s::bigint[]) WITH ORDINALITY AS u (remote_id, raw_hash, position)
+FROM unnest(string_to_array(%(keys)s, chr(31)), string_to_array(%(hashes)s, ',')::bigint[])
+     WITH ORDINALITY AS u (remote_id, raw_hash, position)
 LEFT JOIN LATERAL (
     SELECT k.raw_hash FROM erpflow.erp_entity_sync_records k
     WHERE k.sync_config_id = %(config)s AND k.remote_id = u.remote_id LIMIT 1

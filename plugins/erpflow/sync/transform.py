@@ -8,7 +8,7 @@ the first load.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,23 +28,19 @@ RANGE = 1 << 64
 
 
 @dataclass(slots=True)
-class _Record:
-    """One identified record of a chunk: where it landed, its bytes, its key and its fingerprint."""
-
-    page: int
-    position: int
-    raw: RawRecord
-    key: str
-    modified: str | None
-    fingerprint: int
-    zone: str
-
-
-@dataclass(slots=True)
 class _Batch:
-    """The records of a chunk so far; a key that comes twice keeps the later version."""
+    """The records of a chunk so far, as parallel lists: a record is a position in them, not an object of its own.
 
-    records: dict[str, _Record] = field(default_factory=dict)
+    `latest` holds the position of each key; a key that comes twice keeps the later version.
+    """
+
+    keys: list[str] = field(default_factory=list)
+    fingerprints: list[int] = field(default_factory=list)
+    modified: list[str | None] = field(default_factory=list)
+    raws: list[RawRecord] = field(default_factory=list)
+    origins: list[tuple[int, int]] = field(default_factory=list)
+    zones: list[str] = field(default_factory=list)
+    latest: dict[str, int] = field(default_factory=dict)
     rejects: list[ChunkReject] = field(default_factory=list)
     read: int = 0
     bytes: int = 0
@@ -96,8 +92,8 @@ class Transformer:
         yield self._chunk(batch, number + 1, last=True)
 
     def _add(self, batch: _Batch, page: LandedPage) -> None:
-        identify, seed, records = self._program.identify, self._program.seed, batch.records
-        digest = xxhash.xxh3_64_intdigest
+        """Identify the records of a page and take their fingerprints."""
+        identify, seed, digest = self._program.identify, self._program.seed, xxhash.xxh3_64_intdigest
         raws = self._connector.split(self._run.entity, page.raw)
         for position, raw in enumerate(raws):
             try:
@@ -106,9 +102,13 @@ class Transformer:
                 batch.rejects.append(ChunkReject(None, bytes(raw), list(rejected.problems)))
                 continue
             unsigned = digest(raw, seed)
-            fingerprint = unsigned - RANGE if unsigned >= SIGN else unsigned
-            record = _Record(page.number, position, raw, key, modified, fingerprint, page.zone)
-            records[key] = record
+            batch.latest[key] = len(batch.keys)
+            batch.keys.append(key)
+            batch.fingerprints.append(unsigned - RANGE if unsigned >= SIGN else unsigned)
+            batch.modified.append(modified)
+            batch.raws.append(raw)
+            batch.origins.append((page.number, position))
+            batch.zones.append(page.zone)
         batch.read += len(raws)
         batch.bytes += len(page.raw)
 
@@ -117,8 +117,8 @@ class Transformer:
 
         In an ordered read that is the last record's, or, behind records dated in the future, one of those before it.
         """
-        for record in reversed(batch.records.values()):
-            instant = self._connector.instant(record.modified, zone=record.zone) if record.modified else None
+        for modified, zone in zip(reversed(batch.modified), reversed(batch.zones), strict=True):
+            instant = self._connector.instant(modified, zone=zone) if modified else None
             if instant is None or instant >= self._until:
                 continue
             if self._modified_to is None or instant > self._modified_to:
@@ -129,47 +129,50 @@ class Transformer:
     def _chunk(self, batch: _Batch, number: int, *, last: bool) -> Chunk:
         unidentified = len(batch.rejects)
         self._follow(batch)
-        changed = self._changed(list(batch.records.values()))
         rows: list[str] = []
         children: list[list[str]] = [[] for _ in self._program.children]
         retried: list[str] = []
-        refused = batch.rejects
-        instant = self._connector.instant
-        for record in changed:
+        for position in self._changed(batch):
+            key, zone = batch.keys[position], batch.zones[position]
             try:
-                values, lines = self._in_zone(record.zone).map_record(record.raw)
+                values, lines = self._in_zone(zone).map_record(batch.raws[position])
             except RecordRejected as rejected:
-                refused.append(ChunkReject(record.key, bytes(record.raw), list(rejected.problems)))
+                batch.rejects.append(ChunkReject(key, bytes(batch.raws[position]), list(rejected.problems)))
                 continue
             n = str(len(rows) + 1)
-            when = instant(record.modified, zone=record.zone) if record.modified is not None else None
-            fixed = (
-                n,
-                str(record.page),
-                str(record.position),
-                record.key,
-                str(record.fingerprint),
-                record.modified,
-                when.isoformat() if when is not None else None,
-            )
-            rows.append(copy_line(fixed + values))
+            rows.append(copy_line((*self._fixed(batch, position, n), *values)))
             for child, child_rows in zip(children, lines, strict=True):
                 child.extend([copy_line((n, *line)) for line in child_rows])
-            if record.key in self._open_rejects:
-                retried.append(record.key)
-        unmapped = len(refused) - unidentified
+            if key in self._open_rejects:
+                retried.append(key)
+        unmapped = len(batch.rejects) - unidentified
         return Chunk(
             number=number,
             read=batch.read,
             count=len(rows),
-            unchanged=len(batch.records) - len(rows) - unmapped,
-            superseded=batch.read - len(batch.records) - unidentified,
+            unchanged=len(batch.latest) - len(rows) - unmapped,
+            superseded=len(batch.keys) - len(batch.latest),
             rows="".join(rows).encode(),
             children=["".join(child).encode() for child in children],
-            rejects=refused,
+            rejects=batch.rejects,
             retried=retried,
             modified_to=self._modified_to if last or self._ordered else None,
             last=last,
+        )
+
+    def _fixed(self, batch: _Batch, position: int, n: str) -> tuple[str | None, ...]:
+        """The columns that every staged record has, in the order of the store's `FIXED`."""
+        page, place = batch.origins[position]
+        modified = batch.modified[position]
+        when = self._connector.instant(modified, zone=batch.zones[position]) if modified is not None else None
+        return (
+            n,
+            str(page),
+            str(place),
+            batch.keys[position],
+            str(batch.fingerprints[position]),
+            modified,
+            when.isoformat() if when is not None else None,
         )
 
     def _in_zone(self, zone: str) -> PullProgram:
@@ -179,15 +182,22 @@ class Transformer:
             program = self._programs[zone] = self._program.with_zone(zone)
         return program
 
-    def _changed(self, records: list[_Record]) -> list[_Record]:
-        """The records that are new or have other bytes than what was applied; in one round trip."""
-        if self._first_load or not records:
-            return records
-        positions = store.changed_positions(
+    def _changed(self, batch: _Batch) -> Iterable[int]:
+        """The positions of records that are new or have other bytes than what was applied; in one round trip."""
+        if self._first_load or not batch.latest:
+            return batch.latest.values()
+        if len(batch.latest) == len(batch.keys):
+            positions: Sequence[int] = range(len(batch.keys))
+            keys, fingerprints = batch.keys, batch.fingerprints
+        else:
+            positions = list(batch.latest.values())
+            keys = list(batch.latest)
+            fingerprints = [batch.fingerprints[position] for position in positions]
+        changed = store.changed_positions(
             self._connection,
             self._run.config_id,
-            keys=[record.key for record in records],
-            hashes=[record.fingerprint for record in records],
-            rejected=[record.key for record in records if record.key in self._open_rejects],
+            keys=keys,
+            hashes=fingerprints,
+            rejected=[key for key in self._open_rejects if key in batch.latest],
         )
-        return [records[position] for position in sorted(positions)]
+        return [positions[found] for found in sorted(changed)]

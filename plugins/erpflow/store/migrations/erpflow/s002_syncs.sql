@@ -50,7 +50,8 @@ CREATE UNIQUE INDEX erp_sync_logs_attempt ON erpflow.erp_sync_logs (attempt_key,
 
 -- The tie of one local row to one remote record. The hot table: a row per record, so it is kept narrow, has no
 -- foreign key (a check per row would lock the same config a million times) and leaves room on each page for the
--- update of a few of its rows. Ids compare as bytes. Columns run from wide to narrow, so that nothing is padded.
+-- update of a few of its rows. Remote ids compare as bytes; local ids have the collation of the keys they are
+-- joined to, or the index on a text key could not be used. Columns run from wide to narrow, so that nothing is padded.
 CREATE TABLE erpflow.erp_entity_sync_records (
     raw_hash           bigint      NOT NULL,
     remote_modified_at timestamptz,
@@ -59,7 +60,7 @@ CREATE TABLE erpflow.erp_entity_sync_records (
     tenant_id          uuid        NOT NULL,
     log_id             uuid,
     remote_id          text        COLLATE "C" NOT NULL,
-    local_id           text        COLLATE "C" NOT NULL,
+    local_id           text        NOT NULL,
     remote_version     text,
     status             text        NOT NULL DEFAULT 'synced' CHECK (status IN ('synced', 'frozen', 'deleted')),
     last_direction     text        NOT NULL DEFAULT 'pull' CHECK (last_direction IN ('pull', 'push')),
