@@ -68,8 +68,13 @@ class ContractBase:
             session = build_session(connector_class(self.system), login=given.login, password=given.password)
             session.trust_env = False
             sessions.append(session)
-            defaults: dict[str, Any] = {"limiter": limiter, "page_size": self.page_size, "sleep": slept.append}
-            return build(self.system, session, base_url=vendor.base_url, **{**defaults, **options})
+            defaults: dict[str, Any] = {
+                "base_url": vendor.base_url,
+                "limiter": limiter,
+                "page_size": self.page_size,
+                "sleep": slept.append,
+            }
+            return build(self.system, session, **{**defaults, **options})
 
         yield make
         for session in sessions:
