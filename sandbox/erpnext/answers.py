@@ -12,6 +12,7 @@ from sandbox.erpnext.site import Call
 
 SERVER = ("server", "gunicorn")
 SEPARATORS = (",", ":")
+READ_SIZE = 8192  # gunicorn complains about what it has read so far
 
 
 def respond(
@@ -73,7 +74,8 @@ def error_v2(error: FrappeError) -> dict[str, Any]:
 
 def bad_request_page(length: int, limit: int) -> Response:
     """What gunicorn says to a request line over its limit, before the application sees anything."""
-    reason = html.escape(f"Request Line is too large ({length} > {limit})")
+    seen = min(length, READ_SIZE)
+    reason = html.escape(f"Request Line is too large ({seen} > {limit})")
     page = (
         "<html>\n  <head>\n    <title>Bad Request</title>\n  </head>\n  <body>\n"
         f"    <h1><p>Bad Request</p></h1>\n    {reason}\n  </body>\n</html>\n"

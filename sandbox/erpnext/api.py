@@ -1,5 +1,6 @@
 """The site's HTTP surface: `/api`, `/api/v1`, `/api/v2`, private files, and the old `/?cmd=`."""
 
+import logging
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,6 +16,8 @@ from sandbox.erpnext.query import read_query
 from sandbox.erpnext.render import as_dict
 from sandbox.erpnext.site import Call, Site
 from sandbox.vendor import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger("sandbox.erpnext")
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 READ_ONLY = (
@@ -53,6 +56,9 @@ async def handle(site: Site, request: Request) -> Response:
         response = dispatch(call, identity, path_parts(request), arguments)
     except FrappeError as error:
         response = refuse(error, version=version, identity=identity)
+    except Exception as error:
+        log.exception("%s %s failed in a way the sandbox did not foresee", request.method, request.scope["path"])
+        response = refuse(server_error(type(error).__name__, str(error)), version=version, identity=identity)
     limiter.finish(site, metered, response)
     return response
 

@@ -52,7 +52,7 @@ def meta_or_fail(call: Call, doctype: str) -> None:
     """Raises FrappeError (500 ImportError) for a DocType that does not exist, as single reads and writes do."""
     if doctype not in call.site.doctypes:
         module = f"frappe.core.doctype.{doctype.lower().replace(' ', '_')}"
-        raise server_error("ImportError", f"No module named '{module}'", module="Error")
+        raise server_error("ImportError", f"No module named '{module}'", module="Error", named=False)
 
 
 def load(call: Call, doctype: str, name: str) -> Doc:
@@ -96,7 +96,7 @@ def insert(call: Call, doctype: str, values: Values) -> Saved:
     doc["name"] = check_name(control.name(call, doc) or general_name(call, doc, given))
     new_rows = name_rows(call, doc, fresh=True)
     control.validate(call, doc, None)
-    name_rows(call, doc, fresh=False)
+    name_added_rows(call, doc)
     checks.check_content(call, doc)
     if site.find(doctype, doc.name) is not None:
         raise checks.duplicate_name(doc)
@@ -151,6 +151,18 @@ def name_rows(call: Call, doc: Doc, *, fresh: bool) -> set[str]:
     return new
 
 
+def name_added_rows(call: Call, doc: Doc) -> None:
+    """Rows that the server itself has added while saving carry a time of their own."""
+    for table_field in doc.meta.tables:
+        for position, row in enumerate(doc.children.get(table_field, ()), start=1):
+            if row["name"] is not None:
+                continue
+            stamp = call.site.clock.stamp()
+            row.update({"name": call.site.hash_name(), "owner": doc["owner"], "modified_by": call.user})
+            row.update({"creation": stamp, "modified": stamp, "docstatus": doc["docstatus"], "idx": position})
+            row.update({"parent": doc["name"], "parentfield": table_field, "parenttype": doc.meta.name})
+
+
 # -- update -----------------------------------------------------------------------------------------------------------
 
 
@@ -181,7 +193,7 @@ def save(call: Call, stored: Doc, values: Values) -> Saved:
     checks.check_links(call, doc)
     new_rows = name_rows(call, doc, fresh=False)
     control.validate(call, doc, stored)
-    name_rows(call, doc, fresh=False)
+    name_added_rows(call, doc)
     if was == 1:
         check_after_submit(stored, doc)
     checks.check_content(call, doc)

@@ -24,6 +24,7 @@ class FrappeError(Exception):
         error_message: str | None = None,
         from_app: bool = False,
         traced: bool = True,
+        named: bool = True,
         cookies: str = "guest",
         extra: dict[str, Any] | None = None,
     ) -> None:
@@ -35,6 +36,7 @@ class FrappeError(Exception):
         self.messages = messages
         self.error_message = error_message  # `_error_message`, only on missing permissions
         self.from_app = from_app  # `_exc_source`: the error was raised in ERPNext, not in the framework
+        self.named = named  # False: `exception` shows the module alone before its text
         self.traced = traced  # 404 answers carry neither `exception` nor `exc`
         self.cookies = cookies  # which Set-Cookie lines go with it: guest, cleared or none
         self.extra = extra or {}
@@ -42,6 +44,7 @@ class FrappeError(Exception):
     @property
     def qualified(self) -> str:
         name = f"{self.module}.{self.exc_type}" if self.module else self.exc_type
+        name = name if self.named else self.module
         return f"{name}: {self.text}" if self.text else name
 
     @property

@@ -1,13 +1,13 @@
 """DocTypes as documents: what a client reads to learn which fields there are."""
 
+from hashlib import sha224
 from typing import Any
 
 from sandbox.erpnext.doctype import DocType
 from sandbox.erpnext.errors import does_not_exist, no_doctype_access
-from sandbox.erpnext.site import Call
+from sandbox.erpnext.site import HASH_ALPHABET, Call
 
-BORN = "2013-01-10 16:34:23"  # the DocTypes' own dates say nothing about the site
-MIGRATED = "2026-11-21 07:08:10.101329"
+BORN = "2013-01-10 16:34:23"  # where a DocType file does not say when it was made
 ADMIN = "Administrator"
 
 # Properties of a DocField besides its label, options and texts; all are 0 unless the field says otherwise.
@@ -51,49 +51,55 @@ def doctype_document(call: Call, name: str) -> dict[str, Any]:
     Raises FrappeError: 403 without the permission, 404 for an unknown DocType.
     """
     meta = find(call, name)
-    parts = {"actions": [], "links": [], "fields": fields_of(meta), "states": [], "permissions": permissions_of(meta)}
+    installed = call.site.installed[name]
+    parts = {"actions": [], "links": [], "fields": fields_of(meta, installed), "states": []}
+    parts["permissions"] = permissions_of(meta, installed)
     return {**head(meta), "doctype": "DocType", **parts}
 
 
 def doctype_meta(call: Call, name: str) -> dict[str, Any]:
     """`GET /api/v2/doctype/<name>/meta`: the same with the vendor's additions."""
     meta = find(call, name)
-    fields = [{**field, **NO_PARTS} for field in fields_of(meta)]
-    permissions = [{**permission, **NO_PARTS} for permission in permissions_of(meta)]
+    installed = call.site.installed[name]
+    fields = [{**field, **NO_PARTS} for field in fields_of(meta, installed)]
+    permissions = [{**permission, **NO_PARTS} for permission in permissions_of(meta, installed)]
     tables = [field for field in fields if field["fieldtype"] == "Table"]
     shown = {"doctype": "DocType", **head(meta), "fields": fields, "permissions": permissions}
     return {**shown, "_table_fields": tables, "is_large_table": False, "actions": [], "links": [], "states": []}
 
 
-def standard(name: str, *, docstatus: int = 0) -> dict[str, Any]:
-    who = {"modified_by": ADMIN, "owner": ADMIN}
-    return {"name": name, "creation": BORN, "modified": MIGRATED, **who, "docstatus": docstatus}
+def standard(meta: DocType, name: str, modified: str) -> dict[str, Any]:
+    born = meta.definition.get("creation", BORN)
+    return {"name": name, "creation": born, "modified": modified, "modified_by": ADMIN, "owner": ADMIN, "docstatus": 0}
+
+
+def part_name(meta: DocType, kind: str, position: int) -> str:
+    """Ten characters that stay the same from one read to the next, like the vendor's random ones."""
+    digest = sha224(f"{meta.name} {kind} {position}".encode()).digest()
+    return "".join(HASH_ALPHABET[byte & 31] for byte in digest[:10])
 
 
 def head(meta: DocType) -> dict[str, Any]:
     raw = meta.definition
-    shown: dict[str, Any] = {**standard(meta.name), "idx": raw.get("idx", 0)}
+    modified = raw.get("modified", raw.get("creation", BORN))
+    shown: dict[str, Any] = {**standard(meta, meta.name, modified), "idx": raw.get("idx", 0)}
     shown |= {flag: int(raw.get(flag, 0)) for flag in DOCTYPE_FLAGS}
     shown["is_tree"] = int(meta.tree_field is not None)
     shown |= {"module": raw["module"], "sort_field": "modified", "sort_order": "DESC", "engine": "InnoDB"}
-    shown["migration_hash"] = f"{abs(hash_text(meta.name)):032x}"
+    shown["migration_hash"] = sha224(meta.name.encode()).hexdigest()[:32]
     texts = {text: raw[text] for text in DOCTYPE_TEXTS if raw.get(text) and not meta.istable}
     return {**shown, **texts}
 
 
-def hash_text(text: str) -> int:
-    return int.from_bytes(text.encode()[:16].ljust(16, b"\0"))
-
-
-def fields_of(meta: DocType) -> list[dict[str, Any]]:
+def fields_of(meta: DocType, installed: str) -> list[dict[str, Any]]:
     declared = [*meta.definition["fields"]]
     known = {raw["fieldname"] for raw in declared}
     declared += [field.raw for name, field in meta.fields.items() if name not in known and field.raw is not None]
-    return [docfield(meta, raw, position) for position, raw in enumerate(declared, start=1)]
+    return [docfield(meta, raw, position, installed) for position, raw in enumerate(declared, start=1)]
 
 
-def docfield(meta: DocType, raw: dict[str, Any], position: int) -> dict[str, Any]:
-    shown = standard(f"{meta.name[:4].lower().strip()}{position:06d}")
+def docfield(meta: DocType, raw: dict[str, Any], position: int, installed: str) -> dict[str, Any]:
+    shown = standard(meta, part_name(meta, "field", position), installed)
     shown |= {"parent": meta.name, "parentfield": "fields", "parenttype": "DocType", "idx": position}
     shown |= {"fieldname": raw["fieldname"], "fieldtype": raw["fieldtype"]}
     shown |= {text: str(raw[text]) for text in FIELD_TEXTS if raw.get(text) not in (None, "")}
@@ -101,10 +107,10 @@ def docfield(meta: DocType, raw: dict[str, Any], position: int) -> dict[str, Any
     return {**shown, "doctype": "DocField"}
 
 
-def permissions_of(meta: DocType) -> list[dict[str, Any]]:
+def permissions_of(meta: DocType, installed: str) -> list[dict[str, Any]]:
     shown = []
     for position, raw in enumerate(meta.definition.get("permissions", ()), start=1):
-        rule = standard(f"perm{position:06d}")
+        rule = standard(meta, part_name(meta, "permission", position), installed)
         rule |= {"parent": meta.name, "parentfield": "permissions", "parenttype": "DocType", "idx": position}
         rule |= {"permlevel": raw.get("permlevel", 0), "role": raw["role"]}
         rule |= {right: int(raw.get(right, 0)) for right in RIGHTS}

@@ -44,12 +44,15 @@ class PaymentEntryController(Controller):
             doc["remarks"] = remarks(doc, currency)
 
     def after_insert(self, call: Call, doc: Doc) -> None:
+        for row in doc.children.get("references", ()):
+            row["modified"] = call.site.clock.stamp()
         doc["modified"] = call.site.clock.stamp()  # the vendor writes it a second time
         call.site.store(doc)
 
     def on_submit(self, call: Call, doc: Doc) -> None:
         allocate(call, doc, 1)
         for row in doc.children.get("references", ()):
+            row["modified"] = call.site.clock.stamp()
             row["outstanding_amount"] = (
                 call.site.value("Sales Invoice", row["reference_name"], "outstanding_amount") or 0.0
             )

@@ -10,7 +10,7 @@ from sandbox.erpnext.money import decimal
 from sandbox.erpnext.render import as_dict
 from sandbox.erpnext.site import Call
 from sandbox.erpnext.table import Doc
-from sandbox.erpnext.totals import fill_head, fill_line, item_price, require_customer, require_items, total
+from sandbox.erpnext.totals import fill_head, fill_lines, item_price, require_customer, require_items, total
 
 FULL = 100.0
 CARRIED_HEAD = ("customer", "company", "currency", "conversion_rate", "selling_price_list", "po_no", "po_date")
@@ -47,7 +47,7 @@ class SalesOrderController(Controller):
             doc["delivery_date"] = max(dates)
         for line in doc.children["items"]:
             line["delivery_date"] = line.get("delivery_date") or doc["delivery_date"]
-            fill_line(call, doc, line, "transaction_date")
+        fill_lines(call, doc, before, "transaction_date")
         total(call, doc, due_date=doc["transaction_date"])
         # The vendor's own oddity: an order created as submitted keeps the status Draft until its next save.
         doc["status"] = order_status(doc) if before is not None else "Draft"
@@ -127,8 +127,7 @@ class SalesInvoiceController(Controller):
             line["expense_account"] = line.get("expense_account") or f"Cost of Goods Sold - {abbr}"
 
     def validate(self, call: Call, doc: Doc, before: Doc | None) -> None:
-        for line in doc.children["items"]:
-            fill_line(call, doc, line, "posting_date")
+        fill_lines(call, doc, before, "posting_date")
         due = total(call, doc, due_date=doc["due_date"])
         if before is None or before["docstatus"] == 0:
             doc["outstanding_amount"] = float(due)

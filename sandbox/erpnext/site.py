@@ -52,6 +52,7 @@ class Site:
         self.doctypes = load_doctypes()
         self.tables = {name: Table(meta) for name, meta in self.doctypes.items()}
         self.clock = SiteClock(zone, now=now)
+        self.installed = {name: self.clock.stamp() for name in self.doctypes}
         self.random = random.Random(seed)
         self.users: dict[str, User] = {user.email: user for user in default_users()}
         self.sessions: dict[str, str] = {}

@@ -64,8 +64,17 @@ def item_price(site: Site, item_code: str, price_list: str) -> float:
     return max(((p["modified"], p["price_list_rate"]) for p in prices), default=("", 0.0))[1]
 
 
+def fill_lines(call: Call, doc: Doc, before: Doc | None, date_column: str) -> None:
+    """What ERPNext fetches from the items; the list price only for lines that are new and not copied from an order."""
+    known = {line.name for line in before.children.get("items", ())} if before is not None else set()
+    for line in doc.children["items"]:
+        fill_line(call, doc, line, date_column)
+        if not line["price_list_rate"] and line.name not in known and not line.get("so_detail"):
+            line["price_list_rate"] = item_price(call.site, str(line["item_code"]), str(doc["selling_price_list"]))
+
+
 def fill_line(call: Call, doc: Doc, line: Doc, date_column: str) -> None:
-    """What ERPNext fetches from the item; a line keeps what was sent."""
+    """What a line takes from its item; it keeps what was sent."""
     item = call.site.find("Item", line.get("item_code"))
     if item is None:
         return
@@ -81,8 +90,6 @@ def fill_line(call: Call, doc: Doc, line: Doc, date_column: str) -> None:
     abbr = call.site.value("Company", doc.get("company"), "abbr")
     line["cost_center"] = line.get("cost_center") or f"Main - {abbr}"
     line.update({"is_stock_item": item["is_stock_item"], "transaction_date": doc.get(date_column)})
-    if not line["price_list_rate"]:
-        line["price_list_rate"] = item_price(call.site, str(line["item_code"]), str(doc["selling_price_list"]))
     check_whole(call, line)
 
 

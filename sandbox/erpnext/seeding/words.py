@@ -102,7 +102,7 @@ ITEM_KINDS = (
      (150, 12000)),
     ("ELE", "Products", "Nos", "853650", ("Switch 6A", "LED Bulb 9W", "MCB 32A", "Cable 2.5 mm² (90 m)", "Fan 1200 mm"),
      (25, 4500)),
-    ("HDW", "Products", "Box", "731815", ("Hex Bolt M8×40", "Hinge 4\"", "Wood Screw", "Padlock 50 mm", "Gewindestange"),
+    ("HDW", "Products", "Box", "731815", ("Hex Bolt M8×40", "Hinge 4\"", "Wood Screw", "Padlock 50 mm", "Gewinde"),
      (15, 1800)),
     ("CHM", "Raw Material", "Litre", "281511", ("Caustic Soda 50 %", "H₂O₂ 35 %", "Isopropanol", "Wasserglas"),
      (40, 700)),
