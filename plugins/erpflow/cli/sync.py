@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 REJECTS = 2
 SHOWN_REJECTS = 5
+LET_GO_AFTER_S = 2.0
 
 
 @click.group()
@@ -163,16 +164,23 @@ def _note_failure(db: Database, log_id: SyncLogId, error: Exception) -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Let SIGTERM stop a run as Ctrl-C does: the transaction at hand is rolled back and the log says why."""
+    """Let Ctrl-C and SIGTERM stop a run: the transaction at hand is rolled back, and the log says why.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    A thread that waits for the vendor is waited for a moment only; whatever it would bring is read again next time.
+    """
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGALRM:
+            signal.setitimer(signal.ITIMER_REAL, LET_GO_AFTER_S)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

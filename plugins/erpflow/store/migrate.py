@@ -150,7 +150,7 @@ def _steps_between(config: Config, before: tuple[str, ...], after: tuple[str, ..
 
     done = reached(before)
     new = reached(after) - done
-    return tuple(step.revision for step in reversed(_walk(config)) if step.revision in new)
+    return tuple(step for branch in (STATE, DEMO) for step in steps(branch) if step in new)
 
 
 def _script(config: Config) -> ScriptDirectory:
