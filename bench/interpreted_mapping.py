@@ -4,7 +4,6 @@ oracle the tests compare compiled programs with; it shares no code with them but
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, tzinfo
 from decimal import ROUND_HALF_UP, Decimal, localcontext
@@ -158,11 +157,7 @@ def _typed(spec: FieldSpec, value: Any, zone: tzinfo) -> str:
                 return local
         raise Broken("picklist")
     _check_characters(value)
-    return (
-        json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_marked)
-        .replace('"\x01', "")
-        .replace('\x01"', "")
-    )
+    return msgspec.json.Encoder(decimal_format="number").encode(value).decode()
 
 
 def _boolean(value: Any) -> str:
@@ -173,10 +168,6 @@ def _boolean(value: Any) -> str:
     if word in ("false", "f", "no", "n", "off", "0"):
         return "f"
     raise Broken("type")
-
-
-def _marked(value: Decimal) -> str:
-    return f"\x01{value}\x01"
 
 
 def _checked_text(spec: FieldSpec, value: Any) -> str:
