@@ -18,13 +18,16 @@ import psycopg
 
 from stack.keys import ADMIN, Keys
 from stack.ports import HOST
-from stack.processes import Command
+from stack.processes import GRACE_S, Command
 
 API_SERVER: Final = "api-server"
 DAG_PROCESSOR: Final = "dag-processor"
 MIGRATE: Final = "airflow-migrate"
 SCHEDULER: Final = "scheduler"
 TRIGGERER: Final = "triggerer"
+
+STATELESS_S: Final = 2.0
+"""The API server stops serving at once and then waits for its threads; it has nothing to lose."""
 
 APPLICATION_CONNECTION: Final = "erpflow_db"
 
@@ -151,6 +154,7 @@ def commands(machine: Machine, variables: Mapping[str, str]) -> dict[str, Comman
             preload=preload,
             gated=bool(preload),
             one_job=name == MIGRATE,
+            patience_s=STATELESS_S if name == API_SERVER else GRACE_S,
         )
 
     all_commands = (

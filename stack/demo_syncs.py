@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from erpflow.errors import ErpflowError
 from erpflow.store.configs import upsert_config
 from erpflow.store.connections import ensure_connection
+from erpflow.store.planning import note_started
 from stack.airflow_api import DagRun
 from stack.bring_up import Stack
 from stack.outcome import Outcome, Sync, log_of, outcome_of
@@ -57,7 +59,7 @@ def connect(stack: Stack, *, mappings: Path) -> None:
         for sync in SYNCS:
             path = Path(SYSTEM) / f"{sync.entity}.yaml"
             mapping = load_mapping(mappings / path)
-            upsert_config(
+            config = upsert_config(
                 database,
                 connection.id,
                 sync.entity,
@@ -66,6 +68,8 @@ def connect(stack: Stack, *, mappings: Path) -> None:
                 every=mapping.every,
                 mapping_path=str(path),
             )
+            # We start each sync ourselves: the scheduled run of the interval that has just ended has nothing due.
+            note_started(database, config.id, datetime.now(UTC))
 
 
 def run_all(stack: Stack) -> Iterator[Outcome]:
@@ -99,7 +103,6 @@ def _trigger(stack: Stack, sync: Sync) -> DagRun:
                 + ("\n".join(reasons) or f"The log {stack.machine.logs / 'dag-processor.log'} says why.")
             )
         time.sleep(POLL_S)
-    # Triggered before it is unpaused: a scheduled run that falls due then finds the sync already started.
     run = stack.api.trigger(
         sync.dag_id, conf={"connection": CONNECTION, "full": True}, note="Started by make demo: reads everything"
     )

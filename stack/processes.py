@@ -32,7 +32,7 @@ class Command:
     """One process to start: `module` is what `python -m` would run, `log` gets everything it prints.
 
     `preload` names modules to import first; a `gated` process then waits until `Processes.open_gate`.
-    `one_job`: it is meant to end, with status 0.
+    `one_job`: it is meant to end, with status 0. `patience_s`: how long it may take to end when asked.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Command:
     preload: tuple[str, ...] = ()
     gated: bool = False
     one_job: bool = False
+    patience_s: float = GRACE_S
 
     def line(self) -> list[str]:
         """The command line."""
@@ -110,24 +111,27 @@ class Processes:
                 raise self._ended(command, status)
 
     def stop(self, *, grace_s: float = GRACE_S) -> None:
-        """End all of them and everything they started: politely first, by force after `grace_s` seconds."""
-        started = [process for _, process in self._running.values()]
-        for process in started:
+        """End all of them and everything they started: politely first, by force after `grace_s` seconds at most."""
+        asked = time.monotonic()
+        for _, process in self._running.values():
             _signal(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + grace_s
-        while time.monotonic() < deadline and any(process.poll() is None for process in started):
+        waiting = list(self._running.values())
+        while waiting:
+            waiting = [(command, process) for command, process in waiting if process.poll() is None]
+            for command, process in waiting:
+                if time.monotonic() - asked > min(grace_s, command.patience_s):
+                    _signal(process.pid, signal.SIGKILL)
             time.sleep(POLL_S)
         # A task leaves its group but not its session, so the session finds those who outlived their parents.
-        sessions = {process.pid for process in started}
+        sessions = {process.pid for _, process in self._running.values()}
         for pid in _members(sessions):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for process in started:
-            process.wait()
+        for _, process in self._running.values():
             if process.stdin is not None:
                 with suppress(BrokenPipeError):
                     process.stdin.close()
-        while time.monotonic() < deadline + GRACE_S and _members(sessions):
+        while time.monotonic() - asked < grace_s + GRACE_S and _members(sessions):
             reap_orphans()
             time.sleep(POLL_S)
         self._running.clear()
