@@ -14,8 +14,6 @@ import fcntl
 import os
 import secrets
 import shutil
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,17 +25,14 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from erpflow.errors import ConfigError, DatabaseUnavailable
-from stack.postgres_place import ServerUser, find_binaries, popen_arguments, reachable_place, server_user
+from stack.ports import HOST, free_port, is_free
+from stack.postgres_cluster import START_TIMEOUT_S, SUPERUSER, Cluster, write_private
+from stack.postgres_place import find_binaries, reachable_place, server_user
 
-SUPERUSER: Final = "erpflow"
-HOST: Final = "127.0.0.1"
 DATABASES: Final = ("airflow", "erpflow")
 """Airflow's metadata and the application's own data; two databases of one server."""
 
-START_TIMEOUT_S: Final = 60
 PORT_ATTEMPTS: Final = 5
-FIRST_USER_OID: Final = 16384
-"""Databases that initdb makes have lower numbers; one at or above this number was made by somebody."""
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -191,13 +186,13 @@ class EmbeddedPostgres:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def _cluster(self) -> _Cluster:
+    def _cluster(self) -> Cluster:
         user = server_user()
         binaries = self._binaries or find_binaries()
         place, binaries = reachable_place(self.folder, binaries=binaries, user=user, tell=self._tell)
-        return _Cluster(place=place, binaries=binaries, user=user)
+        return Cluster(place=place, binaries=binaries, user=user)
 
-    def _ensure_initialised(self, cluster: _Cluster) -> None:
+    def _ensure_initialised(self, cluster: Cluster) -> None:
         unfinished = cluster.data.with_name("data.new")
         if cluster.complete() and self._password_file.exists():
             return
@@ -214,28 +209,28 @@ class EmbeddedPostgres:
             shutil.rmtree(unfinished, ignore_errors=True)
             shutil.rmtree(cluster.data, ignore_errors=True)
         password = secrets.token_urlsafe(24)
-        _write_private(self._password_file, password)
+        write_private(self._password_file, password)
         # Who wants no fsync has nothing to lose; it halves the time.
         careful = () if self._settings.get("fsync") != "off" else ("--no-sync",)
         cluster.initialise(unfinished, password=password, options=careful)
 
-    def _launch(self, cluster: _Cluster) -> Server:
+    def _launch(self, cluster: Cluster) -> Server:
         wanted = self._remembered_port()
-        port = wanted if wanted is not None and _is_free(wanted) else _free_port()
+        port = wanted if wanted is not None and is_free(wanted) else free_port()
         if wanted is not None and port != wanted:
             self._tell(f"Port {wanted} is taken by another program: Postgres now listens on {port}.")
         for _ in range(PORT_ATTEMPTS):
             if cluster.launch(port, self._settings):
                 (self.folder / "port").write_text(f"{port}\n", encoding="ascii")
                 return self._answering(cluster, port)
-            if _is_free(port):
+            if is_free(port):
                 break  # it was not the port
-            port = _free_port()
+            port = free_port()
         raise DatabaseUnavailable(
             f"Postgres did not start in {cluster.data}: {cluster.last_complaint()} The whole log is {cluster.log}"
         )
 
-    def _answering(self, cluster: _Cluster, port: int) -> Server:
+    def _answering(self, cluster: Cluster, port: int) -> Server:
         """The server once it accepts our password; a server that recovers from a crash takes a moment."""
         import psycopg
 
@@ -270,164 +265,11 @@ class EmbeddedPostgres:
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """A server process as its file postmaster.pid names it."""
-
-    pid: int
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Cluster:
-    """The files of one cluster and the commands that work on them."""
-
-    place: Path
-    binaries: Path
-    user: ServerUser | None
-
-    @property
-    def data(self) -> Path:
-        return self.place / "data"
-
-    @property
-    def log(self) -> Path:
-        return self.place / "server.log"
-
-    def complete(self) -> bool:
-        """True when initdb finished here."""
-        return (self.data / "PG_VERSION").is_file() and (self.data / "global" / "pg_control").is_file()
-
-    def holds_databases(self) -> bool:
-        """True when somebody made a database here."""
-        try:
-            names = [entry.name for entry in (self.data / "base").iterdir()]
-        except OSError:
-            return False
-        return any(name.isdigit() and int(name) >= FIRST_USER_OID for name in names)
-
-    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a server program as the server's user. Its output goes to a file: the server would keep a pipe open."""
-        with (self.place / "commands.log").open("w+", encoding="utf-8", errors="replace") as output:
-            done = subprocess.run(
-                [str(self.binaries / "bin" / program), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
-                start_new_session=True,  # Ctrl-C in the terminal is ours to handle
-                check=False,
-                **popen_arguments(self.user),
-            )
-            output.seek(0)
-            return subprocess.CompletedProcess(done.args, done.returncode, stdout=output.read())
-
-    def initialise(self, unfinished: Path, *, password: str, options: tuple[str, ...] = ()) -> None:
-        """Make the cluster beside its place and move it there whole, so that `data` is never half made."""
-        secret = self.place / "initdb.password"
-        _write_private(secret, password)
-        try:
-            unfinished.mkdir(mode=0o700)
-            if self.user:
-                self.user.own(unfinished)
-                self.user.own(secret)
-            done = self.run(
-                "initdb", "-D", str(unfinished), "-U", SUPERUSER, f"--pwfile={secret}", "--auth=scram-sha-256",
-                "--encoding=UTF8", "--locale=C", *options,
-            )  # fmt: skip
-        finally:
-            secret.unlink(missing_ok=True)
-        if done.returncode != 0:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise DatabaseUnavailable(f"Postgres could not make its data folder {self.data}: {_complaint(done.stdout)}")
-        unfinished.rename(self.data)
-
-    def launch(self, port: int, settings: Mapping[str, str]) -> bool:
-        """Start the server on `port`; False when it did not come up."""
-        self.log.touch(mode=0o600)
-        if self.user:
-            self.user.own(self.log)
-        options = " ".join(f"-c {name}={_quoted(value)}" for name, value in {**settings, "port": str(port)}.items())
-        wait = ("-w", "-t", str(START_TIMEOUT_S))
-        done = self.run("pg_ctl", "-D", str(self.data), "-l", str(self.log), *wait, "-o", options, "start")
-        return done.returncode == 0
-
-    def running(self) -> _Running | None:
-        """The server that runs on this cluster, or None. Removes the pid file of one that died."""
-        pid_file = self.data / "postmaster.pid"
-        try:
-            lines = pid_file.read_text(encoding="utf-8", errors="replace").splitlines()
-            pid, port = int(lines[0]), int(lines[3])
-        except FileNotFoundError:
-            return None
-        except (IndexError, ValueError):
-            pid, port = 0, 0
-        if pid > 0 and _is_postgres(pid, self.data):
-            return _Running(pid=pid, port=port)
-        # Postgres takes any living process of its user with that number for itself, and a zombie too.
-        pid_file.unlink(missing_ok=True)
-        return None
-
-    def last_complaint(self) -> str:
-        try:
-            return _complaint(self.log.read_text(encoding="utf-8", errors="replace")[-4000:])
-        except OSError:
-            return "it said nothing."
-
-
 def postgres_for(home: Path | str, *, tell: Tell = _to_stderr) -> EmbeddedPostgres | ExistingPostgres:
     """The server this installation uses: the one ERPFLOW_POSTGRES_URL names, else the embedded one of `home`."""
     url = os.environ.get("ERPFLOW_POSTGRES_URL", "").strip()
     return ExistingPostgres(url) if url else EmbeddedPostgres(Path(home) / "postgres", tell=tell)
 
 
-def _is_postgres(pid: int, data: Path) -> bool:
-    """Whether `pid` is the living server of `data`: numbers are reused, and the dead may stay as zombies."""
-    if Path("/proc/self/cmdline").exists():
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
-        except OSError:
-            return False
-    else:
-        command = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-        ).stdout
-    return "postgres" in command and f"-D {data} " in f"{command} "
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "'\\''") + "'"
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as handle:
-        handle.write(text)
-
-
 def _first_line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else "no reason given"
-
-
-def _complaint(output: str) -> str:
-    """The line of a server's output that says why, or its last one."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if any(word in line for word in ("FATAL", "ERROR", "error:", "PANIC"))]
-    return (telling or lines or ["it said nothing."])[-1]

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from erpflow.errors import ConfigError, DatabaseUnavailable
-from erpflow.store import configs, connections, tenants
+from erpflow.store import configs, connections, locks, tenants
 from erpflow.store.connections import ConnectionStatus
 from erpflow.store.database import Database, from_environment, translate_errors, try_lock
 from erpflow.vocabulary import DEFAULT_TENANT, Conflict, Direction, SyncConfigId, TenantId
@@ -136,6 +136,13 @@ def test_one_connection_at_a_time_is_the_writer_of_a_config(database: Database) 
         theirs.close()
         mine.rollback()
         assert try_lock(mine, CONFIG)
+
+
+def test_a_run_that_holds_a_config_keeps_everybody_else_from_it(database: Database) -> None:
+    with database.transaction() as applying, database.connect() as other:
+        locks.hold(applying, CONFIG)
+        assert not try_lock(other, CONFIG)
+        assert try_lock(other, SyncConfigId("33333333-0000-0000-0000-000000000000"))
 
 
 def test_a_lost_server_is_a_reason_to_retry_and_nothing_is_half_done(fresh_database: Database) -> None:
