@@ -122,7 +122,7 @@ def step(position: Position, rows: Sequence[Head], *, bounds: Bounds, limit: int
         return Step(fresh=fresh, next=None)
     if fresh == []:
         raise ProtocolError(f"ERPNext repeats the rows of {position.at}: it heeds no filter, or no page length.")
-    return Step(fresh=fresh, next=_next_position(position, rows, times, limit=limit))
+    return Step(fresh=fresh, next=_next_position(rows, times, limit=limit))
 
 
 def canonical(text: object) -> str:
@@ -238,13 +238,11 @@ def _fresh(position: Position, rows: Sequence[Head], times: list[str]) -> list[i
     return None if len(fresh) == len(rows) else fresh
 
 
-def _next_position(position: Position, rows: Sequence[Head], times: list[str], *, limit: int) -> Position:
+def _next_position(rows: Sequence[Head], times: list[str], *, limit: int) -> Position:
     last_time = next((time for time in reversed(times) if time), None)
     if last_time is None:  # a whole page without any time: rows written past Frappe's own saving
         return Position(at=None, after=_name(rows[-1]))
     ties = [_name(row) for row, time in zip(rows, times, strict=True) if time == last_time]
-    if position.at == last_time:
-        ties = sorted({*ties, *position.seen})
     if len(ties) > min(_MOST_TIES, limit - 1):
         return Position(at=last_time, after=_name(rows[-1]))
     return Position(at=last_time, seen=tuple(ties))

@@ -245,7 +245,7 @@ class Transport:
                     **self._wire,
                 )
                 with response:
-                    body = _read_body(response.raw, limit=self._max_body, deadline=deadline)
+                    body = _read_body(response.raw, limit=self._max_body)
         except _TooLarge:
             return _Failure(
                 ProtocolError(
@@ -369,8 +369,8 @@ _TIMEOUTS: Final = (TimeoutError, requests.exceptions.Timeout, urllib3.exception
 _NETWORK: Final = (requests.exceptions.ConnectionError, requests.exceptions.Timeout, urllib3.exceptions.HTTPError)
 
 
-def _read_body(raw: BaseHTTPResponse, *, limit: int, deadline: Deadline) -> bytes:
-    """The unpacked body. `read1` returns with whatever has arrived, so that a slow drip cannot outlive the deadline."""
+def _read_body(raw: BaseHTTPResponse, *, limit: int) -> bytes:
+    """The unpacked body, in pieces as they arrive, so that no more than the limit is ever held."""
     declared = raw.headers.get("Content-Length", "")
     if declared.isdigit() and int(declared) > limit:
         raise _TooLarge
@@ -380,7 +380,6 @@ def _read_body(raw: BaseHTTPResponse, *, limit: int, deadline: Deadline) -> byte
         if size > limit:
             raise _TooLarge
         chunks.append(chunk)
-        deadline.left()
     raw.release_conn()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
