@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,10 @@ def metadata(postgres: Any, request: pytest.FixtureRequest) -> Iterator[Database
     import psycopg
 
     with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE vault_airflow TEMPLATE template0")
-        yield Database(postgres.url_for("vault_airflow"))
-        connection.execute("DROP DATABASE vault_airflow WITH (FORCE)")
+        name = f"vault_airflow_{uuid.uuid4().hex[:12]}"
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+        yield Database(postgres.url_for(name))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture(scope="module")
