@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ LARGE: Final = 500_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the race and prints it. 0: every target is reached; 1: one is missed; 2: it could not be measured."""
     options = _options(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: tidy up as after Ctrl-C
     home = Path(os.environ.get("ERPFLOW_HOME") or ".erpflow").absolute() / "bench"
     results: list[Result] = []
     postgres = postgres_for(home, tell=_tell)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -50,19 +51,32 @@ def run(command: Sequence[str | Path], task: job.Job, *, cwd: Path, env: Mapping
             env={**os.environ, **env},
         )
         sampler = _TreeMemory(process)
+        status: int | None = None
         try:
             status = process.wait()
         finally:
             seconds = perf_counter() - started
             tree_peak_mib = sampler.stop()
-            if process.is_running():
-                process.kill()
+            if status is None:
+                _end(process)
         output.seek(0)
         text = output.read().decode(errors="replace")
     answer = job.parse(text)
     if status != 0 or answer is None:
         raise ContestantFailed(f"{' '.join(map(str, command))} ended with status {status}:\n{text[-4000:]}")
     return Measured(answer.seconds, seconds, max(answer.peak_mib, tree_peak_mib), answer.notes)
+
+
+def _end(process: psutil.Process) -> None:
+    """Ends a contestant and what it started: the race was stopped."""
+    try:
+        tree = [*process.children(recursive=True), process]
+    except psutil.Error:
+        return
+    for each in tree:
+        with suppress(psutil.Error):
+            each.kill()
+    process.wait()
 
 
 class _TreeMemory:
