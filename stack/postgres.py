@@ -171,6 +171,14 @@ class EmbeddedPostgres:
                     f"Postgres in {cluster.data} did not stop within 60 seconds. Its log is {cluster.log}"
                 )
 
+    def discard(self) -> None:
+        """Stop the server and delete all it holds, also where its data had to move to. There is no way back."""
+        self.stop()
+        pointer = self.folder / "place"
+        if pointer.exists():
+            shutil.rmtree(pointer.read_text(encoding="utf-8").strip(), ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def pid(self) -> int | None:
         """The process of the running server, or None."""
         running = self._cluster().running()

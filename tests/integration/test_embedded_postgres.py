@@ -52,10 +52,7 @@ def make(home: Path, said: list[str]) -> Iterator[Make]:
 
     yield build
     for server in made:
-        server.stop()
-        with_place = server.folder / "place"
-        if with_place.exists():
-            shutil.rmtree(with_place.read_text().strip(), ignore_errors=True)
+        server.discard()
 
 
 def ask(server: Server, statement: str) -> object:
@@ -279,6 +276,9 @@ def test_below_a_folder_that_user_cannot_enter_the_data_moves_and_says_so(
     assert again == server
     assert ask(Server(again.url_for("erpflow")), "SELECT 1") == 1
     assert len(said) == 1
+    postgres.discard()
+    assert not data.parent.exists()
+    assert not postgres.folder.exists()
 
 
 @AS_ROOT
