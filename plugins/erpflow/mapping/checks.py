@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from erpflow.errors import suggestion
 from erpflow.mapping.kinds import FieldType, OnMissing
-from erpflow.mapping.paths import Path
-from erpflow.mapping.pipeline import bounds, constant_text, default_text
+from erpflow.mapping.paths import Path, dotted
+from erpflow.mapping.pipeline import bound, constant_text, default_text
 from erpflow.mapping.values import Refused, canonical, excerpt
 from erpflow.vocabulary import Direction
 
@@ -93,11 +93,14 @@ def _pattern(spec: FieldSpec) -> Iterator[Problem]:
 def _bounds(spec: FieldSpec) -> Iterator[Problem]:
     if spec.type not in _ORDERED:
         return
-    try:
-        low, high = bounds(spec, zone=UTC)
-    except Refused as refused:
-        yield Problem(("min",) if spec.max is None else ("max",), f"found {refused.message}, allowed a {spec.type}")
-        return
+    limits: list[Any] = []
+    for rule in ("min", "max"):
+        try:
+            limits.append(bound(spec, rule, zone=UTC))
+        except Refused as refused:
+            yield Problem((rule,), f"found {excerpt(getattr(spec, rule))}, allowed a {spec.type}: {refused.message}")
+            limits.append(None)
+    low, high = limits
     if low is not None and high is not None and low > high:
         yield Problem(("min",), f"found {low}, allowed at most max, which is {high}")
 
@@ -124,12 +127,12 @@ def _given(spec: FieldSpec) -> Iterator[Problem]:
     try:
         default_text(spec, zone=UTC)
     except Refused as refused:
-        yield Problem(("default",), f"found {refused.message}")
+        yield Problem(("default",), f"found {excerpt(spec.default)}, allowed what the field allows: {refused.message}")
     if spec.value is not None and spec.local is not None:
         try:
             constant_text(spec, zone=UTC)
         except Refused as refused:
-            yield Problem(("value",), f"found {refused.message}")
+            yield Problem(("value",), f"found {excerpt(spec.value)}, allowed what the field allows: {refused.message}")
 
 
 _FIELD_CHECKS: tuple[Callable[[FieldSpec], Iterator[Problem]], ...] = (
@@ -143,10 +146,10 @@ _FIELD_CHECKS: tuple[Callable[[FieldSpec], Iterator[Problem]], ...] = (
 )
 
 
-def check_mapping(mapping: Mapping, *, unread: frozenset[str] = frozenset()) -> list[Problem]:
-    """What is wrong across the fields of a mapping. `unread`: columns of fields that could not be read themselves."""
+def check_mapping(mapping: Mapping) -> list[Problem]:
+    """What is wrong across the fields of a mapping."""
     checks = (_match_on, _columns, _child_tables, _directions)
-    return [problem for check in checks for problem in check(mapping, unread)]
+    return [problem for check in checks for problem in check(mapping)]
 
 
 def _parts(mapping: Mapping) -> Iterator[tuple[Where, Mapping | Children]]:
@@ -155,8 +158,8 @@ def _parts(mapping: Mapping) -> Iterator[tuple[Where, Mapping | Children]]:
         yield ("children", position), child
 
 
-def _match_on(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]:
-    known = {spec.local for spec in mapping.fields if spec.pulls() and spec.local} | unread
+def _match_on(mapping: Mapping) -> Iterator[Problem]:
+    known = {spec.local for spec in mapping.fields if spec.pulls() and spec.local}
     for position, column in enumerate(mapping.local.match_on):
         if column not in known:
             yield Problem(
@@ -165,7 +168,7 @@ def _match_on(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]:
             )
 
 
-def _columns(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]:
+def _columns(mapping: Mapping) -> Iterator[Problem]:
     for where, part in _parts(mapping):
         seen: set[str] = set()
         for position, spec in enumerate(part.fields):
@@ -177,7 +180,7 @@ def _columns(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]:
             seen.add(spec.local)
 
 
-def _child_tables(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]:
+def _child_tables(mapping: Mapping) -> Iterator[Problem]:
     tables = {mapping.local.table}
     for position, child in enumerate(mapping.children):
         where: Where = ("children", position)
@@ -185,27 +188,27 @@ def _child_tables(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]
             yield Problem((*where, "local"), f'found "{child.local}" a second time, allowed a table of its own')
         tables.add(child.local)
         columns = {spec.local for spec in child.fields if spec.pulls() and spec.local}
-        if child.key not in columns | unread:
+        if child.key not in columns:
             allowed = f"a column that a field of this list pulls{suggestion(child.key, columns)}"
             yield Problem((*where, "key"), f'found "{child.key}", allowed {allowed}')
         if child.parent in columns:
             yield Problem((*where, "parent"), f'found "{child.parent}" among the fields too, allowed only here')
 
 
-def _directions(mapping: Mapping, unread: frozenset[str]) -> Iterator[Problem]:
+def _directions(mapping: Mapping) -> Iterator[Problem]:
     pulls = mapping.direction is not Direction.PUSH
     pushes = mapping.direction is not Direction.PULL
     for where, part in _parts(mapping):
-        if pulls and not unread and not any(spec.pulls() for spec in part.fields):
+        if pulls and not any(spec.pulls() for spec in part.fields):
             yield Problem((*where, "fields"), "found no field that pulls, allowed one at least")
-        if pushes and not unread and not any(spec.pushes() for spec in part.fields):
+        if pushes and not any(spec.pushes() for spec in part.fields):
             yield Problem((*where, "fields"), "found no field that pushes, allowed one at least")
         if pushes:
             yield from _way_back((*where, "fields"), part)
 
 
 def _way_back(where: Where, part: Mapping | Children) -> Iterator[Problem]:
-    written: dict[Path, int] = {}
+    written: dict[Path, str] = {}
     for position, spec in enumerate(part.fields):
         if not spec.pushes():
             continue
@@ -221,6 +224,7 @@ def _way_back(where: Where, part: Mapping | Children) -> Iterator[Problem]:
         for other in written:
             if path[: len(other)] == other or other[: len(path)] == path:
                 yield Problem(
-                    (*where, position, "remote"), f"found a path that field {written[other]} pushes to as well"
+                    (*where, position, "remote"),
+                    f'found "{dotted(path)}" and elsewhere "{written[other]}", allowed one field for each place',
                 )
-        written[path] = position
+        written[path] = dotted(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,44 @@ from pydantic import ValidationError
 
 from erpflow.errors import ConfigError, suggestion
 from erpflow.mapping.checks import Problem, Where, check_mapping
-from erpflow.mapping.model import Children, DeletesEachWay, FieldSpec, Local, Lookup, Mapping, Part, Remote
-from erpflow.mapping.transforms import load_transforms
+from erpflow.mapping.model import (
+    COLUMN_PATTERN,
+    NAME_PATTERN,
+    TABLE_PATTERN,
+    Children,
+    DeletesEachWay,
+    FieldSpec,
+    Local,
+    Lookup,
+    Mapping,
+    Part,
+    Remote,
+)
+from erpflow.mapping.paths import dotted
+from erpflow.mapping.transforms import known_transforms, load_transforms
 from erpflow.mapping.values import excerpt
-from erpflow.mapping.yamlfile import YamlFile, dotted, read_yaml
+from erpflow.mapping.yamlfile import YamlFile, read_yaml
 
-_PLURALS = {"string_type": "a text", "bool_type": "true or false", "int_type": "a whole number", "tuple_type": "a list"}
+_STAND_INS: dict[str, Any] = {
+    "system": "x",
+    "entity": "x",
+    "remote": {"object": "x", "key": "x"},
+    "local": {"table": "x.x"},
+}
+"""What takes the place of a broken part while the other parts are checked."""
+
+_PLURALS = {
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "tuple_type": "a list",
+    "too_short": "one at least",
+}
+_NAMES = {
+    NAME_PATTERN: "a name in small letters, digits and _",
+    COLUMN_PATTERN: "a name in letters, digits and _",
+    TABLE_PATTERN: "schema.table, in letters, digits and _",
+}
 
 
 def find_mappings(folder: Path) -> list[Path]:
@@ -69,56 +102,43 @@ def _checked(data: Any) -> tuple[Mapping | None, list[Problem]]:
 
 
 def _check_rest(data: dict[str, Any], error: ValidationError) -> list[Problem]:
-    """The checks across fields for what could be read, so that one round of mending is enough."""
-    broken = {_field_of(tuple(detail["loc"])) for detail in error.errors()}
-    rest, positions = _without(data, broken)
+    """The checks across fields, with stand-ins for what is broken, so that one round of mending is enough."""
+    wheres = {tuple(detail["loc"]) for detail in error.errors() if detail["type"] != "too_short"}
+    broken = {_field_of(where) for where in wheres}
+    whole = {key: value for key, value in data.items() if (key,) not in broken}
+    for key, stand_in in _STAND_INS.items():
+        if isinstance(stand_in, dict) and isinstance(data.get(key), dict):
+            whole[key] = stand_in | {name: part for name, part in data[key].items() if (key, name) not in wheres}
+        else:
+            whole.setdefault(key, stand_in)
     try:
-        mapping = Mapping.model_validate(rest)
+        return check_mapping(Mapping.model_validate(_mended(whole, (), {where for where in broken if len(where) > 1})))
     except ValidationError:
         return []
-    unread = frozenset(str(_at(data, (*where, "local"))) for where in broken)
-    return [
-        Problem(_moved(problem.where, positions), problem.message) for problem in check_mapping(mapping, unread=unread)
-    ]
 
 
 def _field_of(where: Where) -> Where:
-    """The whole field or child a problem is in, or the top-level key."""
+    """The whole field a problem is in, or the top-level key."""
     for length in (4, 2):
         if len(where) >= length and where[length - 2] == "fields" and isinstance(where[length - 1], int):
             return where[:length]
     return where[:1]
 
 
-def _without(data: dict[str, Any], broken: set[Where]) -> tuple[dict[str, Any], dict[Where, list[int]]]:
-    """The data without its broken fields, and the old positions of the fields that stay."""
-    positions: dict[Where, list[int]] = {}
-
-    def kept(fields: Any, where: Where) -> Any:
-        if not isinstance(fields, list):
-            return fields
-        positions[where] = [position for position in range(len(fields)) if (*where, position) not in broken]
-        return [fields[position] for position in positions[where]]
-
-    rest = {key: value for key, value in data.items() if (key,) not in broken}
-    if "fields" in rest:
-        rest["fields"] = kept(rest["fields"], ("fields",))
-    if isinstance(rest.get("children"), list):
-        rest["children"] = [
-            {**child, "fields": kept(child.get("fields"), ("children", number, "fields"))}
-            if isinstance(child, dict)
-            else child
-            for number, child in enumerate(rest["children"])
-        ]
-    return rest, positions
-
-
-def _moved(where: Where, positions: dict[Where, list[int]]) -> Where:
-    for length in (3, 1):
-        olds = positions.get(where[:length])
-        if olds is not None and len(where) > length and isinstance(where[length], int):
-            return (*where[:length], olds[int(where[length])], *where[length + 1 :])
-    return where
+def _mended(data: Any, where: Where, broken: set[Where]) -> Any:
+    """The data with each broken field replaced by a plain one of the same column."""
+    if where in broken:
+        number = "_".join(map(str, where))
+        local = data.get("local") if isinstance(data, dict) else None
+        named = isinstance(local, str) and re.match(COLUMN_PATTERN, local)
+        if not named:
+            return {"remote": f"stand_in_{number}", "value": "x"}
+        return {"local": local, "remote": f"stand_in_{number}"}
+    if isinstance(data, dict):
+        return {key: _mended(value, (*where, key), broken) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_mended(item, (*where, position), broken) for position, item in enumerate(data)]
+    return data
 
 
 def _at(data: Any, where: Where) -> Any:
@@ -156,7 +176,11 @@ def _explain(data: Any, detail: Any) -> Iterator[Problem]:
     elif kind == "missing":
         yield Problem(where, "found nothing, allowed: this key is required")
     elif kind == "transform":
-        yield Problem(where, f"found {context['text'].replace('. Known:', ', allowed:', 1)}")
+        yield Problem(where, f'found "{context["name"]}"{_allowed(context["name"], known_transforms())}')
+    elif kind == "arguments":
+        yield Problem(where, f"found arguments that do not fit, allowed: {context['usage']}")
+    elif kind == "too_short" and _at(data, where):
+        return  # its items are wrong, and each of them has its own line
     elif kind == "enum":
         words = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         yield Problem(where, f"found {found}{_allowed(str(_at(data, where)), words)}")
@@ -174,8 +198,7 @@ def _expected(kind: str, context: dict[str, Any], message: str) -> str:
     if "allowed" in context:
         return str(context["allowed"])
     if kind == "string_pattern_mismatch":
-        dot = r"\." in context["pattern"]
-        return "schema.table, in letters, digits and _" if dot else "a name in letters, digits and _"
+        return _NAMES[context["pattern"]]
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return "a table of keys"
     return _PLURALS.get(kind) or message.removeprefix("Input should be ").removeprefix("Value should ")

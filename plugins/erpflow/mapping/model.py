@@ -34,9 +34,15 @@ _canonical_json = msgspec.json.Encoder(decimal_format="number", order="determini
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
-_NAME = r"^[a-z][a-z0-9_]{0,62}$"
-_COLUMN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$"
-_TABLE = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}\.[A-Za-z_][A-Za-z0-9_$]{0,62}$"
+TRANSFORM_SCHEMA: dict[str, Any] = {
+    "description": "A transform's name, or {name: arguments}.",
+    "anyOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}],
+}
+_DELETES = {"type": "string", "enum": [word.value for word in Deletes]}
+_EACH_WAY = {"type": "object", "additionalProperties": False}
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+COLUMN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$"
+TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}\.[A-Za-z_][A-Za-z0-9_$]{0,62}$"
 
 
 def _one_or_more(value: Any) -> Any:
@@ -94,8 +100,8 @@ RemotePaths = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
 Scalar = Annotated[Any, BeforeValidator(_scalar), WithJsonSchema(_SCALAR_SCHEMA)]
-Column = Annotated[str, Field(pattern=_COLUMN)]
-Table = Annotated[str, Field(pattern=_TABLE)]
+Column = Annotated[str, Field(pattern=COLUMN_PATTERN)]
+Table = Annotated[str, Field(pattern=TABLE_PATTERN)]
 Duration = Annotated[
     timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"})
 ]
@@ -103,14 +109,12 @@ Use = Annotated[
     InstanceOf[TransformUse],
     BeforeValidator(TransformUse.read),
     PlainSerializer(TransformUse.canonical),
-    WithJsonSchema({"$ref": "#/$defs/Transform"}),
+    WithJsonSchema(TRANSFORM_SCHEMA),
 ]
 Transforms = Annotated[
     tuple[Use, ...],
     BeforeValidator(_listed),
-    WithJsonSchema(
-        {"anyOf": [{"$ref": "#/$defs/Transform"}, {"type": "array", "items": {"$ref": "#/$defs/Transform"}}]}
-    ),
+    WithJsonSchema({"anyOf": [TRANSFORM_SCHEMA, {"type": "array", "items": TRANSFORM_SCHEMA}]}),
 ]
 ValueMap = Annotated[
     dict[str, Any],
@@ -155,7 +159,7 @@ class Lookup(Part):
     table: Table | None = None
     match: Column | None = None
     take: Column | None = None
-    entity: Annotated[str, Field(pattern=_NAME)] | None = None
+    entity: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
     on_missing: Annotated[
         OnMissing,
         BeforeValidator(lambda value: OnMissing.NULL if value is None else value),  # YAML reads a bare null as nothing
@@ -222,8 +226,8 @@ class Children(Part):
 class Mapping(Part):
     """One mapping file: how one entity of one system corresponds to one local table."""
 
-    system: Annotated[str, Field(pattern=_NAME)]
-    entity: Annotated[str, Field(pattern=_NAME)]
+    system: Annotated[str, Field(pattern=NAME_PATTERN)]
+    entity: Annotated[str, Field(pattern=NAME_PATTERN)]
     remote: Remote
     local: Local
     direction: Direction = Direction.PULL
@@ -231,7 +235,7 @@ class Mapping(Part):
     deletes: Annotated[
         DeletesEachWay,
         BeforeValidator(_whole_or_each_way),
-        WithJsonSchema({"anyOf": [{"$ref": "#/$defs/Deletes"}, {"$ref": "#/$defs/DeletesEachWay"}]}),
+        WithJsonSchema({"anyOf": [_DELETES, {**_EACH_WAY, "properties": {"pull": _DELETES, "push": _DELETES}}]}),
     ] = DeletesEachWay()
     every: Duration = timedelta(minutes=30)
     fields: Annotated[tuple[FieldSpec, ...], Field(min_length=1)]

@@ -37,17 +37,19 @@ if TYPE_CHECKING:
 Convert = Callable[[Any], str]
 
 
+def bound(spec: FieldSpec, rule: str, *, zone: tzinfo) -> Any:
+    """`min` or `max` as a value that compares: a Decimal, a date or a moment. Raises Refused when it is none."""
+    limit = getattr(spec, rule)
+    if limit is None:
+        return None
+    if spec.type is FieldType.NUMBER:
+        return to_decimal(limit)
+    return to_date(limit, zone=zone) if spec.type is FieldType.DATE else to_instant(limit, zone=zone)
+
+
 def bounds(spec: FieldSpec, *, zone: tzinfo) -> tuple[Any, Any]:
-    """`min` and `max` as values that compare: Decimals, dates or moments. Raises Refused when they are none."""
-
-    def read(bound: Any) -> Any:
-        if bound is None:
-            return None
-        if spec.type is FieldType.NUMBER:
-            return to_decimal(bound)
-        return to_date(bound, zone=zone) if spec.type is FieldType.DATE else to_instant(bound, zone=zone)
-
-    return read(spec.min), read(spec.max)
+    """`min` and `max` as values that compare."""
+    return bound(spec, "min", zone=zone), bound(spec, "max", zone=zone)
 
 
 def converter(spec: FieldSpec, *, zone: tzinfo) -> Convert:

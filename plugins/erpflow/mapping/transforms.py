@@ -28,7 +28,7 @@ from typing import Any, TypeVar, get_type_hints, overload
 
 from pydantic_core import PydanticCustomError
 
-from erpflow.errors import ConfigError, suggestion
+from erpflow.errors import ConfigError
 from erpflow.mapping.values import Refused, excerpt, scalar_text
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -68,7 +68,8 @@ class Transform:
             expected = hints.get(name, Any)
             if any(not _fits(item, expected) for item in values):
                 return f"{self.name} takes {self.usage()}, found {excerpt(value)} for {name}"
-        return self.check(*args, **kwargs) if self.check else None
+        problem = self.check(*args, **kwargs) if self.check else None
+        return f"{self.name} takes {problem}" if problem else None
 
     def usage(self) -> str:
         """The arguments in words, for messages and the reference page: `length: int`."""
@@ -204,14 +205,12 @@ class TransformUse:
             raise PydanticCustomError("expected", "{allowed}", {"allowed": "a transform's name, or {name: arguments}"})
         made = known_transforms().get(name)
         if made is None:
-            raise PydanticCustomError(
-                "transform", "{text}", {"text": f'"{name}"{suggestion(name, known_transforms())}'}
-            )
+            raise PydanticCustomError("transform", "{name}", {"name": name})
         args = tuple(given) if isinstance(given, list) else () if given is None or isinstance(given, dict) else (given,)
         kwargs = given if isinstance(given, dict) else {}
         problem = made.problem_with(args, kwargs)
         if problem:
-            raise PydanticCustomError("expected", "{allowed}", {"allowed": problem})
+            raise PydanticCustomError("arguments", "{usage}", {"usage": problem})
         return cls(made, args, tuple(sorted(kwargs.items())))
 
     def forward(self) -> Bound:

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from erpflow.errors import ConfigError
+from erpflow.mapping.paths import dotted
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 50_000
@@ -109,12 +110,6 @@ def plain(text: str) -> Any:
     if _INTEGER.fullmatch(text):
         return int(text)
     return Decimal(text) if _DECIMAL.fullmatch(text) else text
-
-
-def dotted(where: Where) -> str:
-    """A place in the file as a message names it: `fields[3].type`."""
-    parts = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in where]
-    return "".join(parts).removeprefix(".")
 
 
 def _decoded(path: Path) -> str:
