@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import records, report, source
-from bench.contestants import CONTESTANTS, FLOOR, REST_API, Contestant
+from bench.contestants import CONTESTANTS, FLOOR, Contestant
 from bench.measure import ContestantFailed
 from bench.race import Race, Result, WrongContent, figures
 from bench.targets import judge
@@ -20,7 +20,7 @@ from stack.postgres import postgres_for
 
 RESULTS: Final = Path(__file__).with_name("results")
 LARGE: Final = 500_000
-"""From so many records on a slow peer runs once: one of its loads takes minutes."""
+"""From so many records on the peers run once: a load takes minutes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +88,7 @@ def _line_up(options: argparse.Namespace, size: int) -> list[tuple[Contestant, i
     for name, contestant in CONTESTANTS.items():
         if contestant is not FLOOR and (name not in options.only or (contestant.peer and not peers_too)):
             continue
-        once = contestant is REST_API and size >= LARGE
+        once = contestant.peer and size >= LARGE
         line_up.append((contestant, 1 if once else options.repeat))
     return line_up
 
