@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
+from sandbox.traffic import SERVERS_SEND
 from sandbox.vendor import ASGIApp, Event, Receive, Scope, Send
 
 Kind = Literal["latency", "status", "reset", "truncate", "html", "unauthorized", "after_commit"]
@@ -127,7 +128,7 @@ class FaultPlan:
 
 
 class FaultMiddleware:
-    """The outermost application: it needs the server's own `send` to reach the socket."""
+    """Decides for each request of a vendor whether and how it fails."""
 
     def __init__(self, app: ASGIApp, plan: FaultPlan, *, exempt: str) -> None:
         self.app = app
@@ -150,10 +151,10 @@ class FaultMiddleware:
 
     async def fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.kind == "reset":
-            await abort(receive, send)
+            await abort(scope, receive, send)
         elif fault.kind == "truncate":
             status, headers, body = await captured(self.app, scope, receive)
-            await send_truncated(status, headers, body, receive, send)
+            await send_truncated(scope, status, headers, body, receive, send)
         elif fault.kind == "after_commit":
             await captured(self.app, scope, receive)
             await send_whole(504, {"content-type": "text/html"}, GATEWAY_PAGE, send)
@@ -203,20 +204,20 @@ async def send_whole(status: int, headers: Mapping[str, str], body: bytes, send:
 
 
 async def send_truncated(
-    status: int, headers: list[tuple[bytes, bytes]], body: bytes, receive: Receive, send: Send
+    scope: Scope, status: int, headers: list[tuple[bytes, bytes]], body: bytes, receive: Receive, send: Send
 ) -> None:
     """Promise the whole body, send half of it, and hang up."""
     kept = [(name, value) for name, value in headers if name.lower() != b"content-length"]
     kept.append((b"content-length", str(max(len(body), 2)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": kept})
     await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-    transport_of(send).close()
+    transport_of(scope, send).close()
     await disconnected(receive)
 
 
-async def abort(receive: Receive, send: Send) -> None:
+async def abort(scope: Scope, receive: Receive, send: Send) -> None:
     """Reset the connection: the client sees ECONNRESET, not an end of file."""
-    transport = transport_of(send)
+    transport = transport_of(scope, send)
     raw = transport.get_extra_info("socket")
     if raw is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -224,12 +225,12 @@ async def abort(receive: Receive, send: Send) -> None:
     await disconnected(receive)
 
 
-def transport_of(send: Send) -> asyncio.Transport:
-    """The connection below uvicorn's `send`.
+def transport_of(scope: Scope, send: Send) -> asyncio.Transport:
+    """The connection below the server's `send`.
 
     Raises ConnectionResetError where there is none, as under an in-process test client.
     """
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    transport = getattr(getattr(scope.get(SERVERS_SEND, send), "__self__", None), "transport", None)
     if transport is None:
         raise ConnectionResetError("The sandbox hung up, as a fault told it to.")
     found: asyncio.Transport = transport

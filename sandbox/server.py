@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -115,7 +116,9 @@ async def run(options: argparse.Namespace) -> None:
         sizes={size: getattr(options, size) for size in SIZES if getattr(options, size) is not None},
         time_zone=options.time_zone,
     )
-    server = Server(wrap(Host(plan, vendors=options.vendor)), address=options.address, port=options.port)
+    host = Host(plan, vendors=options.vendor)
+    gc.freeze()  # the seeded rows stay: later collections need not look at them
+    server = Server(wrap(host), address=options.address, port=options.port)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

@@ -1,6 +1,5 @@
 """Lists: filter, order, join child tables, page, project."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, product
 from typing import Any, TypeVar
@@ -95,17 +94,16 @@ def candidates(site: Site, meta: DocType, query: ListQuery) -> list[Doc]:
 
 
 def narrowed(table: Table, column: str, filters: tuple[Condition, ...]) -> list[Doc]:
-    docs, keys = table.ordered_by(column)
-    low, high = 0, len(docs)
+    """The stretch of the timeline that the conditions on its column leave over."""
+    low: tuple[str, bool] | None = None
+    high: tuple[str, bool] | None = None
     for condition in filters:
-        if condition.column != column or condition.operator not in (">", ">=", "<", "<="):
-            continue
-        wanted = filter_moment(condition.value)
-        if condition.operator in (">", ">="):
-            low = max(low, (bisect_right if condition.operator == ">" else bisect_left)(keys, wanted))
-        else:
-            high = min(high, (bisect_left if condition.operator == "<" else bisect_right)(keys, wanted))
-    return docs[low:high] if (low, high) != (0, len(docs)) else docs
+        bound = (filter_moment(condition.value), condition.operator.endswith("="))
+        if condition.column == column and condition.operator in (">", ">="):
+            low = bound if low is None else max(low, bound)
+        elif condition.column == column and condition.operator in ("<", "<="):
+            high = bound if high is None else min(high, bound)
+    return table.timeline(column).between(low, high)
 
 
 def children_of(site: Site, meta: DocType, query: ListQuery) -> list[Doc]:

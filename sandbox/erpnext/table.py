@@ -1,7 +1,9 @@
 """Documents in memory: one table per DocType, with orderings that are sorted once and kept until something changes."""
 
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
@@ -61,15 +63,44 @@ class Doc:
         return Doc(self.meta, self.row.copy(), children)
 
 
+class Timeline:
+    """The documents by a time column (then by name), kept up to date by single moves instead of new sorts."""
+
+    def __init__(self, column: str, docs: dict[str, Doc]) -> None:
+        self.column = column
+        entries = sorted((str(doc[column] or ""), key) for key, doc in docs.items())
+        self.keys: list[tuple[str, str]] = entries
+        self.docs: list[Doc] = [docs[key] for _, key in entries]
+        self._times = {key: time for time, key in entries}
+
+    def place(self, key: str, doc: Doc) -> None:
+        """The document's new place, after `forget` if it had one."""
+        time = str(doc[self.column] or "")
+        at = bisect_left(self.keys, (time, key))
+        self.keys.insert(at, (time, key))
+        self.docs.insert(at, doc)
+        self._times[key] = time
+
+    def forget(self, key: str) -> None:
+        at = bisect_left(self.keys, (self._times.pop(key), key))
+        del self.keys[at], self.docs[at]
+
+    def between(self, low: tuple[str, bool] | None, high: tuple[str, bool] | None) -> list[Doc]:
+        """The documents from `low` to `high`, each a time and whether it is included itself."""
+        first = 0 if low is None else bisect_left(self.keys, (low[0] if low[1] else low[0] + "\0",))
+        last = len(self.keys) if high is None else bisect_left(self.keys, (high[0] + "\0" if high[1] else high[0],))
+        return self.docs[first:last]
+
+
 class Table:
     """All documents of one DocType, found by name without regard to case."""
 
     def __init__(self, meta: DocType) -> None:
         self.meta = meta
         self.version = 0
-        self._docs: dict[str, Doc] = {}  # insertion order follows `modified`: touching moves to the end
+        self._docs: dict[str, Doc] = {}
+        self._timelines: dict[str, Timeline] = {}
         self._orders: dict[Order, list[Doc]] = {}
-        self._keys: dict[Order, list[Any]] = {}
         self._uniques: dict[str, dict[str, str]] = {}
         self._families: dict[str, list[Doc]] = {}
 
@@ -83,26 +114,33 @@ class Table:
         return self._docs.get(collate(name))
 
     def put(self, doc: Doc) -> None:
-        """Insert the document, or move the known one to the end of the order of `modified`."""
+        """Insert the document, or put it in the place of the one with its name."""
         key = collate(doc.name)
-        self._docs.pop(key, None)
+        known = key in self._docs
         self._docs[key] = doc
+        for timeline in self._timelines.values():
+            if known:
+                timeline.forget(key)
+            timeline.place(key, doc)
         self.changed()
 
     def fill(self, docs: Iterable[Doc]) -> None:
         """Insert many new documents, for seeding."""
         self._docs.update((collate(doc.row[0]), doc) for doc in docs)
+        self._timelines.clear()
         self.changed()
 
     def remove(self, name: str) -> None:
-        del self._docs[collate(name)]
+        key = collate(name)
+        del self._docs[key]
+        for timeline in self._timelines.values():
+            timeline.forget(key)
         self.changed()
 
     def changed(self) -> None:
-        """Forget every ordering; the next reader sorts again, over a list that is nearly sorted already."""
+        """Forget what was sorted or collected; the timelines stay, as they follow each move."""
         self.version += 1
         self._orders.clear()
-        self._keys.clear()
         self._uniques.clear()
         self._families.clear()
 
@@ -112,20 +150,21 @@ class Table:
             doc.row.insert(place, empty)
         self.changed()
 
+    def timeline(self, column: str) -> Timeline:
+        if column not in self._timelines:
+            self._timelines[column] = Timeline(column, self._docs)
+        return self._timelines[column]
+
     def ordered(self, order: Order) -> list[Doc]:
         """All documents in the wanted order; columns the DocType does not have are the caller's mistake."""
         if order not in self._orders:
-            self._orders[order] = sort_docs(list(self._docs.values()), self.meta, order)
+            column, descending = order[0]
+            if column == "name":
+                pairs = sorted(self._docs.items(), key=itemgetter(0), reverse=descending)
+                self._orders[order] = [doc for _, doc in pairs]
+            else:
+                self._orders[order] = sort_docs(list(self._docs.values()), self.meta, order)
         return self._orders[order]
-
-    def ordered_by(self, column: str) -> tuple[list[Doc], list[Any]]:
-        """The documents by one column (then by name), and that column's values for a binary search."""
-        order: Order = ((column, False), ("name", False))
-        docs = self.ordered(order)
-        if order not in self._keys:
-            key = sort_key(self.meta, column)
-            self._keys[order] = [key(doc) for doc in docs]
-        return docs, self._keys[order]
 
     def holder(self, column: str, value: str) -> str | None:
         """The name of the document whose unique column holds the value."""
@@ -154,13 +193,19 @@ def sort_key(meta: DocType, column: str) -> Any:
 
 
 def sort_docs(docs: list[Doc], meta: DocType, order: Order) -> list[Doc]:
-    """Sort in place from the least to the most important column and return the list."""
-    if docs and order[:1] == (("modified", False),):
-        docs.sort(key=sort_key(meta, "modified"))  # cheap: they lie in this order; ties are broken below
-        if len({doc.row[meta.index["modified"]] for doc in docs}) == len(docs):
-            return docs
-    for column, descending in reversed(order):
-        docs.sort(key=sort_key(meta, column), reverse=descending)
+    """Sort in place by the most important column, then only where it ties by the next; returns the list."""
+    if not order or len(docs) < 2:
+        return docs
+    (column, descending), rest = order[0], order[1:]
+    key = sort_key(meta, column)
+    docs.sort(key=key, reverse=descending)
+    if rest:
+        start = 0
+        for _, ties in groupby(docs, key=key):
+            run = list(ties)
+            if len(run) > 1:
+                docs[start : start + len(run)] = sort_docs(run, meta, rest)
+            start += len(run)
     return docs
 
 

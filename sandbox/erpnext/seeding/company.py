@@ -57,8 +57,4 @@ def plant(site: Site, rng: random.Random, doctype: str, models: list[Doc], rows:
         for row in doc.rows():
             row.update({"name": site.hash_name(), "parent": hostile.name})
         planted.append(doc)
-    table = site.tables[doctype]
-    docs = sorted([*table, *planted], key=lambda doc: str(doc["modified"]))
-    for doc in list(table):
-        table.remove(doc.name)
-    table.fill(docs)
+    site.tables[doctype].fill(planted)

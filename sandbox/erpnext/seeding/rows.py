@@ -38,6 +38,5 @@ class Builder:
 
 
 def fill(site: Site, doctype: str, docs: list[Doc]) -> None:
-    """Store the documents in the order of `modified`, which keeps later sorts cheap."""
-    docs.sort(key=lambda doc: doc.row[3])
+    """Store the documents."""
     site.tables[doctype].fill(docs)
