@@ -143,6 +143,7 @@ class FaultMiddleware:
         target = scope["path"] + (f"?{query}" if query else "")
         wait, fault = self.plan.strike(scope, target)
         if wait:
+            receive = await received(receive)
             await asyncio.sleep(wait)
         if fault is None:
             await self.app(scope, receive, send)
@@ -166,6 +167,18 @@ class FaultMiddleware:
             extra = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after)}
             body = status_body(fault.status)
             await send_whole(fault.status, {"content-type": "application/json", **extra}, body, send)
+
+
+async def received(receive: Receive) -> Receive:
+    """The whole request, read now: a server that is slow has it already when the client gives up."""
+    events: list[Event] = []
+    while not events or events[-1].get("more_body"):
+        events.append(await receive())
+
+    async def again() -> Event:
+        return events.pop(0) if events else await receive()
+
+    return again
 
 
 def status_body(status: int) -> bytes:
