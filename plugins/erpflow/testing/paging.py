@@ -71,10 +71,12 @@ class PagingContract(ContractBase):
     ) -> None:
         created = vendor.create(entity, 5 * self.page_size)
 
-        def write(page: int) -> None:
-            if page <= 4:  # records already read, records still to come, and new ones
-                vendor.update(entity, created[page])
-                vendor.update(entity, created[-page])
+        def write(reading: Reading) -> None:
+            pages = len(reading.pages)
+            if pages <= 4:  # what was read moves behind what was not, and what was not moves too
+                for read in reading.ids[:2]:
+                    vendor.update(entity, read)
+                vendor.update(entity, created[-pages])
                 vendor.create(entity, 2)
 
         reading = read_all(connect(), entity, after_page=write)

@@ -48,15 +48,15 @@ def read_all(
     window: Window | None = None,
     *,
     resume: PageToken | None = None,
-    after_page: Callable[[int], None] = lambda number: None,
+    after_page: Callable[[Reading], None] = lambda reading: None,
     most: int = 10_000,
 ) -> Reading:
-    """Every page of a window; `after_page` is told the number of each page, from 1, before the next is asked for."""
+    """Every page of a window; `after_page` sees what was read so far before the next page is asked for."""
     reading = Reading(connector, entity)
     for number, page in enumerate(connector.read(entity, window or Window(), resume=resume), start=1):
         reading.pages.append(page)
         assert number <= most, f"the read of {entity} does not end"
-        after_page(number)
+        after_page(reading)
     return reading
 
 
