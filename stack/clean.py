@@ -20,13 +20,22 @@ def main() -> int:
             "Then run make clean again. Nothing was removed.\n"
         )
         return 1
-    targets = [home, *(ROOT / name for name in CACHES)]
+    targets = [*_postgres_elsewhere(home), home, *(ROOT / name for name in CACHES)]
     targets += [path for path in ROOT.rglob("__pycache__") if ".venv" not in path.parts]
     for path in targets:
         if path.is_dir():
             shutil.rmtree(str(path))
     sys.stdout.write("Removed the demo's data and the caches. The virtual environment is still in .venv.\n")
     return 0
+
+
+def _postgres_elsewhere(home: Path) -> list[Path]:
+    """Where the Postgres data lies when its user could not enter the state folder (see stack/postgres_place.py)."""
+    try:
+        place = Path((home / "postgres" / "place").read_text(encoding="utf-8").strip())
+    except OSError:
+        return []
+    return [place] if place.name.startswith("erpflow-postgres-") else []
 
 
 def _running_process(home: Path) -> int:

@@ -7,10 +7,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from erpflow.errors import ConfigError, DatabaseUnavailable
+from erpflow.errors import AlreadyRunning, ConfigError, DatabaseUnavailable
 from erpflow.store import configs, connections, locks, tenants
 from erpflow.store.connections import ConnectionStatus
-from erpflow.store.database import Database, from_environment, translate_errors, try_lock
+from erpflow.store.database import Database, from_environment, translate_errors
 from erpflow.vocabulary import DEFAULT_TENANT, Conflict, Direction, SyncConfigId, TenantId
 
 CONFIG = SyncConfigId("11111111-0000-0000-0000-000000000000")
@@ -124,25 +124,23 @@ def test_a_changed_mapping_updates_the_config_and_keeps_its_cursor(fresh_databas
             configs.get_config(connection, first.connection_id, "customers")
 
 
-def test_one_connection_at_a_time_is_the_writer_of_a_config(database: Database) -> None:
+def test_one_run_at_a_time_is_the_writer_of_a_config(database: Database) -> None:
     with database.connect() as mine, database.connect() as theirs:
-        assert try_lock(mine, CONFIG)
-        assert not try_lock(theirs, CONFIG)
-        assert not try_lock(theirs, CONFIG, scope="session")
+        locks.hold(mine, CONFIG)
+        locks.hold(theirs, SyncConfigId("33333333-0000-0000-0000-000000000000"))
+        with pytest.raises(AlreadyRunning, match="nothing was lost"):
+            locks.hold(theirs, CONFIG, wait="50ms")
+        theirs.rollback()
         mine.rollback()
-        assert try_lock(theirs, CONFIG, scope="session")
-        theirs.commit()
-        assert not try_lock(mine, CONFIG)
-        theirs.close()
-        mine.rollback()
-        assert try_lock(mine, CONFIG)
+        locks.hold(theirs, CONFIG, wait="50ms")
 
 
-def test_a_run_that_holds_a_config_keeps_everybody_else_from_it(database: Database) -> None:
-    with database.transaction() as applying, database.connect() as other:
-        locks.hold(applying, CONFIG)
-        assert not try_lock(other, CONFIG)
-        assert try_lock(other, SyncConfigId("33333333-0000-0000-0000-000000000000"))
+def test_a_writer_that_is_gone_leaves_no_lock_behind(database: Database) -> None:
+    mine = database.connect()
+    locks.hold(mine, CONFIG)
+    mine.close()
+    with database.connect() as theirs:
+        locks.hold(theirs, CONFIG, wait="5s")
 
 
 def test_a_lost_server_is_a_reason_to_retry_and_nothing_is_half_done(fresh_database: Database) -> None:

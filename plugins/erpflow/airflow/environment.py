@@ -6,6 +6,8 @@ Everything here is called inside a task, never while a DAG file is parsed.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -50,10 +52,11 @@ def landing_root() -> Folder:
     return cast("Folder", ObjectStoragePath(uri))
 
 
-def connector_for(run: SyncRun, db: Database) -> Connector:
+@contextmanager
+def connector_for(run: SyncRun, db: Database) -> Iterator[Connector]:
     """The vendor of a run, ready to be asked: the http provider's session, our transport, the shared limits."""
     connector = registry.connector_class(run.system)
     hook = hook_class(run.system)(http_conn_id=run.airflow_conn_id, auth_type=connector.auth)
-    session = hook.get_conn()
     limiter = PostgresLimiter(db, run.connection_id, connector.spec.limits)
-    return registry.build(run.system, session, base_url=hook.base_url, limiter=limiter)
+    with hook.get_conn() as session, closing(limiter):
+        yield registry.build(run.system, session, base_url=hook.base_url, limiter=limiter)

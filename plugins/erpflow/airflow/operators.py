@@ -99,7 +99,8 @@ class ExtractOperator(SyncStepOperator):
 
         with self.job() as job:
             job.check()
-            extracted = job.extract(connector_for(job.run, job.database), on_progress=_report("extracting"))
+            with connector_for(job.run, job.database) as connector:
+                extracted = job.extract(connector, on_progress=_report("extracting"))
             if extracted.records == 0:
                 raise AirflowSkipException("Nothing changed at the vendor in this window.")
         return {"pages": extracted.pages, "records": extracted.records}

@@ -14,7 +14,6 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
 from erpflow.errors import ConfigError, DatabaseUnavailable, ErpflowError, suggestion
-from erpflow.vocabulary import SyncConfigId
 
 if TYPE_CHECKING:
     from psycopg.rows import TupleRow
@@ -159,25 +158,6 @@ def translate_errors(database: Database) -> Iterator[None]:
             f"The database {database.place} broke off: {_first_line(error)}. "
             f"The transaction was rolled back, so nothing is half done; the run can be repeated."
         ) from error
-
-
-def try_lock(
-    connection: psycopg.Connection[Any],
-    sync_config_id: SyncConfigId,
-    *,
-    scope: Literal["transaction", "session"] = "transaction",
-) -> bool:
-    """Become the one writer of a sync config (invariant 4); False when another connection is.
-
-    Held to the end of the transaction, or of the connection; a killed process loses it with its connection.
-    Both scopes exclude each other.
-    """
-    function = "pg_try_advisory_xact_lock" if scope == "transaction" else "pg_try_advisory_lock"
-    row = connection.execute(
-        f"SELECT {function}(hashtextextended('erpflow.sync_config', 0) # hashtextextended(%s, 0))",
-        [sync_config_id],
-    ).fetchone()
-    return row is not None and bool(row[0])
 
 
 def _undefined(database: Database, error: psycopg.Error, *, kind: Literal["table", "column"]) -> ConfigError:

@@ -15,14 +15,14 @@ LOCK_WAIT = "60s"
 """How long a chunk waits for another run's: chunks take well under a second, so a longer wait means a stuck session."""
 
 
-def hold(connection: psycopg.Connection[Any], config_id: SyncConfigId) -> None:
-    """Hold the config's lock until the transaction ends. Raises AlreadyRunning when it cannot be had in `LOCK_WAIT`."""
-    connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_WAIT,))
+def hold(connection: psycopg.Connection[Any], config_id: SyncConfigId, *, wait: str = LOCK_WAIT) -> None:
+    """Hold the config's lock until the transaction ends. Raises AlreadyRunning when it is not free after `wait`."""
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (wait,))
     try:
         connection.execute(LOCK, (config_id,))
     except psycopg.errors.LockNotAvailable as error:
         raise AlreadyRunning(
-            f"Another run has been applying a chunk for sync config {config_id} for over {LOCK_WAIT}. "
+            f"Another run has been applying a chunk for sync config {config_id} for over {wait}. "
             "This run tries again; nothing was lost. If it stays so, look for an idle transaction in pg_stat_activity."
         ) from error
     connection.execute("SET LOCAL lock_timeout = DEFAULT")

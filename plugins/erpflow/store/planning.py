@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from erpflow.vocabulary import ConnectionId, Direction, SyncConfigId
+from erpflow.vocabulary import Direction, SyncConfigId
 
 CANDIDATES = """
 SELECT c.id::text, n.name, n.status, c.entity, c.direction, c.enabled, c.every, c.overlap, c.cursor_at,
@@ -62,12 +62,6 @@ def candidates(connection: psycopg.Connection[Any], *, system: str, entity: str,
 def connection_names(connection: psycopg.Connection[Any], system: str) -> list[str]:
     """The connections of a system, for a message about one that is not there."""
     return [row[0] for row in connection.execute(CONNECTIONS, (system,))]
-
-
-def entities(connection: psycopg.Connection[Any], connection_id: ConnectionId) -> dict[str, SyncConfigId]:
-    """The sync config of each entity that a connection syncs."""
-    statement = "SELECT entity, id::text FROM erpflow.erp_sync_configs WHERE connection_id = %s"
-    return dict(connection.execute(statement, (connection_id,)).fetchall())
 
 
 def note_started(connection: psycopg.Connection[Any], config_id: SyncConfigId, at: datetime) -> None:

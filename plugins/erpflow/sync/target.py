@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from erpflow.errors import ConfigError, suggestion
 from erpflow.mapping.compile import ChildProgram, LookupColumn, PullProgram
-from erpflow.store import planning, tables
+from erpflow.store import configs, tables
 from erpflow.store.pull import Connection
 from erpflow.store.pull_sql import ChildStage, LookupTarget, PullTarget, Staged
 from erpflow.vocabulary import ConnectionId
@@ -72,7 +72,7 @@ def _staged(
 def _lookup(connection: Connection, column: LookupColumn, *, connection_id: ConnectionId, where: str) -> LookupTarget:
     lookup = column.lookup
     if lookup.entity is not None:
-        known = planning.entities(connection, connection_id)
+        known = configs.entities(connection, connection_id)
         if lookup.entity not in known:
             raise ConfigError(
                 f'{where}: {column.column}: the connection does not sync the entity "{lookup.entity}"'
