@@ -366,11 +366,12 @@ def test_refused_credentials_stop_at_once() -> None:
     assert len(erpnext.asked) == 1
 
 
-def test_a_zone_nobody_knows_stops_the_read_before_it_moves_any_time() -> None:
+@pytest.mark.parametrize(("zone", "said"), [("Mars/Olympus", "Mars/Olympus"), (None, "no time zone"), ("", "no time")])
+def test_a_zone_nobody_knows_stops_the_read_before_it_moves_any_time(zone: str | None, said: str) -> None:
     def serve(asked: Asked) -> Reply:
-        return Reply.json({"message": {"time_zone": "Mars/Olympus"}})
+        return Reply.json({"message": {"time_zone": zone}})
 
     with ScriptedServer(serve) as server, requests.Session() as session:
         connector = ErpNext(Transport(session, base_url=server.url))
-        with pytest.raises(ProtocolError, match="Mars/Olympus"):
+        with pytest.raises(ProtocolError, match=said):
             list(connector.read("product", ALL))

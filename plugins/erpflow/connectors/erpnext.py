@@ -48,7 +48,7 @@ from erpflow.connectors.erpnext_wire import (
 )
 from erpflow.connectors.session import TokenAuth
 from erpflow.connectors.transport import ONE_ATTEMPT, Retries
-from erpflow.errors import AuthFailed, ConfigError, ErpflowError, suggestion
+from erpflow.errors import AuthFailed, ConfigError, ErpflowError, ProtocolError, suggestion
 from erpflow.vocabulary import RemoteId, VendorRecord, Window
 
 log = structlog.get_logger(__name__)
@@ -254,7 +254,12 @@ class ErpNext(Connector):
 
     def _site_zone(self) -> str:
         answer = self._call("GET", f"{_METHOD}frappe.client.get_time_zone")
-        return decode(answer, SITE_ZONE).message.time_zone
+        zone = decode(answer, SITE_ZONE).message.time_zone
+        if not zone:
+            raise ProtocolError(
+                "The ERPNext site has no time zone. Set it in System Settings, so that times mean something."
+            )
+        return zone
 
     def _entity(self, entity: str) -> EntitySpec:
         found = ENTITIES.get(entity)

@@ -49,7 +49,7 @@ class _Text(msgspec.Struct):
 
 
 class _TimeZone(msgspec.Struct):
-    time_zone: str
+    time_zone: str | None
 
 
 class _SiteZone(msgspec.Struct):
