@@ -70,11 +70,12 @@ def _run(options: Options, *, console: Console, note: Path) -> int:
     try:
         if options.port is None and port != DEFAULT_PORT:
             progress.note(f"Port {DEFAULT_PORT} is taken by another program; the UI will be on {port}.")
+        mappings = demo_syncs.load_mappings(_mappings(options.project))
         stack = Stack(project=options.project, home=options.home, port=port, progress=progress)
         stack.start()
         announce(note, url=stack.machine.url)
         _remember(stack, options.home)
-        demo_syncs.connect(stack, mappings=_mappings(options.project))
+        demo_syncs.connect(stack, mappings)
         outcomes = list(demo_syncs.run_all(stack))
         progress.close()
         wrong = _summarise(stack, outcomes, console=console, seconds=time.monotonic() - began)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from erpflow.errors import ErpflowError
+from erpflow.mapping.load import load_mapping
+from erpflow.mapping.model import Mapping
 from erpflow.store.configs import upsert_config
 from erpflow.store.connections import ensure_connection
 from erpflow.store.planning import note_started
@@ -41,10 +43,13 @@ class SyncDidNotRun(ErpflowError):
     """A DAG is not there, or its run does not end."""
 
 
-def connect(stack: Stack, *, mappings: Path) -> None:
-    """Register the sandbox: the secret as an Airflow Connection, the rest in our own tables."""
-    from erpflow.mapping.load import load_mapping
+def load_mappings(folder: Path) -> dict[Sync, Mapping]:
+    """The mappings of the demo. ConfigError for one that is wrong, before anything has been started."""
+    return {sync: load_mapping(folder / _mapping_path(sync)) for sync in SYNCS}
 
+
+def connect(stack: Stack, mappings: dict[Sync, Mapping]) -> None:
+    """Register the sandbox: the secret as an Airflow Connection, the rest in our own tables."""
     stack.api.ensure_pool(POOL, slots=POOL_SLOTS, description="Tasks that ask ERPNext at the same time")
     stack.api.ensure_connection(
         CONNECTION,
@@ -56,9 +61,7 @@ def connect(stack: Stack, *, mappings: Path) -> None:
     )
     with stack.database.transaction() as database:
         connection = ensure_connection(database, CONNECTION, system=SYSTEM)
-        for sync in SYNCS:
-            path = Path(SYSTEM) / f"{sync.entity}.yaml"
-            mapping = load_mapping(mappings / path)
+        for sync, mapping in mappings.items():
             config = upsert_config(
                 database,
                 connection.id,
@@ -66,7 +69,7 @@ def connect(stack: Stack, *, mappings: Path) -> None:
                 direction=mapping.direction,
                 conflict=mapping.conflict,
                 every=mapping.every,
-                mapping_path=str(path),
+                mapping_path=str(_mapping_path(sync)),
             )
             # We start each sync ourselves: the scheduled run of the interval that has just ended has nothing due.
             note_started(database, config.id, datetime.now(UTC))
@@ -87,6 +90,11 @@ def pause_all(stack: Stack) -> None:
     """Pause the DAGs, so that the next start does not begin with what was missed in between."""
     for sync in SYNCS:
         stack.api.set_paused(sync.dag_id, "paused")
+
+
+def _mapping_path(sync: Sync) -> Path:
+    """Relative to the folder of mappings."""
+    return Path(SYSTEM) / f"{sync.entity}.yaml"
 
 
 def _trigger(stack: Stack, sync: Sync) -> DagRun:

@@ -47,7 +47,8 @@ class Command:
 
     def line(self) -> list[str]:
         """The command line."""
-        options = ["--preload", ",".join(self.preload)] if self.preload else []
+        options = ["--parent", str(os.getpid())]
+        options += ["--preload", ",".join(self.preload)] if self.preload else []
         options += ["--gate"] if self.gated else []
         return [sys.executable, "-m", "stack.child", *options, self.module, *self.arguments]
 

@@ -207,13 +207,14 @@ def test_logs_are_for_their_owner_only(processes: Processes, programs: Path) -> 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
 def test_a_process_does_not_outlive_a_parent_that_was_killed(tmp_path: Path, programs: Path) -> None:
-    sleeper = command(programs, "sleeper", "import time; time.sleep(600)")
+    # Still importing when it happens, as a slow starter is.
+    (programs / "slow.py").write_text("import time; time.sleep(600)")
+    sleeper = command(programs, "sleeper", "raise SystemExit", preload=("slow",))
     read, write = os.pipe()
     parent = os.fork()
     if parent == 0:
         running = Processes(cwd=tmp_path)
         running.start(sleeper)
-        time.sleep(2)  # long enough for the child to have made its request
         os.write(write, str(running.pid("sleeper")).encode())
         os.kill(os.getpid(), 9)
     os.waitpid(parent, 0)
