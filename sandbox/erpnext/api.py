@@ -4,7 +4,7 @@ import logging
 from typing import Any
 from urllib.parse import unquote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from sandbox.erpnext import documents, limiter, listing, meta, methods, trash
@@ -33,7 +33,10 @@ def create_app(site: Site) -> ASGIApp:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        response = await handle(site, request)
+        try:
+            response = await handle(site, request)
+        except ClientDisconnect:
+            return  # gone before its request was whole
         await response(scope, receive, send)
 
     return app
@@ -56,7 +59,9 @@ async def handle(site: Site, request: Request) -> Response:
         response = dispatch(call, identity, path_parts(request), arguments)
     except FrappeError as error:
         response = refuse(error, version=version, identity=identity)
-    except Exception as error:
+    except ClientDisconnect:
+        raise
+    except Exception as error:  # the vendor answers any Python error as 500 with its name
         log.exception("%s %s failed in a way the sandbox did not foresee", request.method, request.scope["path"])
         response = refuse(server_error(type(error).__name__, str(error)), version=version, identity=identity)
     limiter.finish(site, metered, response)
