@@ -44,11 +44,17 @@ def check_links(call: Call, doc: Doc) -> None:
 
     Raises FrappeError (LinkValidationError) naming every link that leads nowhere.
     """
+    bad = all_bad_links(call, doc)
+    if bad:
+        raise throw(f"Could not find {', '.join(bad)}", exc_type="LinkValidationError")
+
+
+def all_bad_links(call: Call, doc: Doc) -> list[str]:
+    """The links of the document and its rows that lead nowhere, as the vendor's message lists them."""
     bad = [*bad_links(call, doc)]
     for row in doc.rows():
         bad += [f"Row #{row['idx']}: {text}" for text in bad_links(call, row)]
-    if bad:
-        raise throw(f"Could not find {', '.join(bad)}", exc_type="LinkValidationError")
+    return bad
 
 
 def bad_links(call: Call, doc: Doc) -> Iterator[str]:

@@ -92,7 +92,7 @@ class OrderSeeder:
         rate = RATES[customer.get("default_currency") or self.company_currency]
         date = times[0][:10]
         doc = self.head.make(name, times, [None] * len(HEAD), docstatus=docstatus)
-        net, qty = self.add_lines(doc, rate, date, delivered, billed)
+        net, qty, eligible = self.add_lines(doc, rate, date, delivered, billed)
         label, percent = TAXES.get(rate.currency, ("", 0))
         tax = percent_of(net, percent)
         if percent:
@@ -101,6 +101,7 @@ class OrderSeeder:
         self.add_term(doc, rate, date, pay)
         doc.update(self.head_values(customer, rate, date, status, delivered, billed, qty))
         doc.update(amounts(rate, self.company_currency, net, tax, pay))
+        doc["amount_eligible_for_commission"] = eligible / HUNDRED
         doc["delivery_date"] = doc.children["items"][0]["delivery_date"]
         return doc
 
@@ -116,11 +117,11 @@ class OrderSeeder:
         values["po_no"] = f"PO-{self.rng.randrange(1000, 99_999)}" if self.rng.random() < 0.5 else None
         return values
 
-    def add_lines(self, doc: Doc, rate: Rate, date: str, delivered: float, billed: float) -> tuple[int, int]:
-        """One to six lines; the sum of their amounts in cents, and of their quantities."""
+    def add_lines(self, doc: Doc, rate: Rate, date: str, delivered: float, billed: float) -> tuple[int, int, int]:
+        """One to six lines; their amounts in cents, their quantities, and their amounts in company currency."""
         rng = self.rng
         delivery = f"{date[:8]}{28 if int(date[8:]) < 28 else date[8:]}"
-        net = total_qty = 0
+        net = total_qty = base = 0
         for position, item in enumerate(rng.sample(self.items, min(rng.randrange(1, 7), len(self.items))), start=1):
             qty = rng.randrange(1, 25)
             listed = round(item["standard_rate"] * HUNDRED * 10_000 / rate.factor) or 1
@@ -138,7 +139,8 @@ class OrderSeeder:
             self.line.child(doc, "items", position, values)
             net += amount
             total_qty += qty
-        return net, total_qty
+            base += base_amount
+        return net, total_qty, base
 
     def add_tax(self, doc: Doc, rate: Rate, label: str, percent: int, net: int, tax: int) -> None:
         shown = (tax / HUNDRED, (net + tax) / HUNDRED, tax / HUNDRED)
@@ -170,7 +172,6 @@ def amounts(rate: Rate, company_currency: str, net: int, tax: int, pay: int) -> 
     cents |= {"rounded_total": pay, "rounding_adjustment": pay - grand}
     base = {f"base_{name}": rate.base(value) for name, value in cents.items()}
     values: dict[str, Any] = {name: value / HUNDRED for name, value in (cents | base).items()}
-    values["amount_eligible_for_commission"] = rate.base(net) / HUNDRED
     values["in_words"] = in_words(Decimal(pay) / HUNDRED, rate.currency)
     values["base_in_words"] = in_words(Decimal(rate.base(pay)) / HUNDRED, company_currency)
     return values
