@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,8 +21,9 @@ def main() -> int:
             "Then run make clean again. Nothing was removed.\n"
         )
         return 1
+    _stop_leftovers(home)
     targets = [*_postgres_elsewhere(home), home, *(ROOT / name for name in CACHES)]
-    targets += [path for path in ROOT.rglob("__pycache__") if ".venv" not in path.parts]
+    targets += [path for path in ROOT.rglob("__pycache__") if not path.relative_to(ROOT).parts[0].startswith(".venv")]
     for path in targets:
         if path.is_dir():
             shutil.rmtree(str(path))
@@ -29,7 +31,7 @@ def main() -> int:
     return 0
 
 
-def _postgres_elsewhere(home: Path) -> list[Path]:
+def _postgres_elsewhere(home: Path) -> "list[Path]":
     """Where the Postgres data lies when its user could not enter the state folder (see stack/postgres_place.py)."""
     try:
         place = Path((home / "postgres" / "place").read_text(encoding="utf-8").strip())
@@ -49,6 +51,14 @@ def _running_process(home: Path) -> int:
     except (OSError, ValueError, IndexError):
         pass
     return 0
+
+
+def _stop_leftovers(home: Path) -> None:
+    """Stop the database server of a demo that was killed; without an environment there cannot be one."""
+    python = ROOT / ".venv" / "bin" / "python"
+    if home.is_dir() and python.exists():
+        environment = {**os.environ, "ERPFLOW_HOME": str(home)}
+        subprocess.call([str(python), "-m", "stack", "stop"], cwd=str(ROOT), env=environment)
 
 
 if __name__ == "__main__":

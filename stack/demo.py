@@ -96,11 +96,15 @@ def _summarise(stack: Stack, outcomes: list[Outcome], *, console: Console, secon
     wrong = [text for one in outcomes for text in outcome.complaints(one, seeded=seeded[one.sync.entity])]
     for text in wrong:
         say(text, style="red")
+    if rejected := sum(one.counts.rejected for one in outcomes):
+        say(f"\n{rejected:,} records of the sandbox are broken on purpose; each is kept whole in erpflow.erp_rejects.")
+    if wrong and any(one.repeated for one in outcomes):
+        say("If the project was updated since the last demo, start from nothing: make clean && make demo")
     if not wrong:
         read = sum(one.counts.read for one in outcomes)
         changed = sum(one.changed for one in outcomes)
         what = f"{changed:,} rows were written" if changed else "nothing had changed, and no row was written"
-        say(f"\nEvery count is right: {read:,} records were read, {what}. {seconds:.0f} s in all.")
+        say(f"Every count is right: {read:,} records were read, {what}. {seconds:.0f} s in all.")
     say(f"\nAirflow   {stack.machine.url}")
     say(f"Login     {ADMIN} / {stack.password}")
     say(f"ERPNext   {stack.sandbox.site_url} (a sandbox)")
