@@ -19,6 +19,8 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".erpflow-installed"
 CANDIDATES = ("python3.11", "python3.12", "python3.13", "python3.14", "python3")
+PIP_TO_UV = (("index-url", "UV_DEFAULT_INDEX"), ("cert", "SSL_CERT_FILE"))
+NOTHING = {}  # type: dict[str, str]
 INPUTS = ("requirements.txt", "requirements.in", "pyproject.toml", "hatch_build.py", "stack/install.py")
 
 
@@ -33,8 +35,9 @@ def main() -> int:
     try:
         uv = _venv_with_uv()
         _say("Installing the pinned dependencies into .venv ...")
-        _run([*uv, "pip", "install", "--quiet", "--compile-bytecode", "-r", "requirements.txt"])
-        _run([*uv, "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--editable", "."])
+        told = mirror_settings(dict(os.environ), _pip_configuration())
+        _run([*uv, "pip", "install", "--quiet", "--compile-bytecode", "-r", "requirements.txt"], told=told)
+        _run([*uv, "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--editable", "."], told=told)
     except InstallFailed as failure:
         _say(str(failure))
         return 1
@@ -121,8 +124,30 @@ def _has_uv(pin: str) -> bool:
     return answer.returncode == 0 and answer.stdout.decode().split()[1] == pin.split("==")[1]
 
 
-def _run(command: "list[str]") -> None:
-    environment = {**os.environ, "VIRTUAL_ENV": str(VENV)}
+def mirror_settings(environment: "dict[str, str]", configured: "dict[str, str]") -> "dict[str, str]":
+    """What uv must be told so that it asks the package index that pip asks; uv does not read pip's settings.
+
+    `configured` is pip's configuration by key ("index-url").
+    """
+    told = {}
+    for key, variable in PIP_TO_UV:
+        value = environment.get("PIP_" + key.upper().replace("-", "_")) or configured.get(key)
+        if value and variable not in environment:
+            told[variable] = value
+    return told
+
+
+def _pip_configuration() -> "dict[str, str]":
+    """What pip's configuration files say, by key without its section; nothing when pip cannot be asked."""
+    asked = [str(VENV_PYTHON), "-m", "pip", "config", "list"]
+    answer = subprocess.run(asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    lines = answer.stdout.decode(errors="replace").splitlines() if answer.returncode == 0 else []
+    pairs = (line.partition("=") for line in lines if line.startswith(("global.", "install.")))
+    return {key.split(".", 1)[1]: value.strip("'\"") for key, _, value in pairs}
+
+
+def _run(command: "list[str]", *, told: "dict[str, str]" = NOTHING) -> None:
+    environment = {**os.environ, **told, "VIRTUAL_ENV": str(VENV)}
     environment.pop("PYTHONHOME", None)
     status = subprocess.call(command, cwd=str(ROOT), env=environment)
     if status != 0:

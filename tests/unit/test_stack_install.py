@@ -80,6 +80,16 @@ def test_the_environment_is_made_again_when_a_pin_changes(installer: ModuleType,
     assert installer.fingerprint(tmp_path) != before
 
 
+def test_uv_asks_the_index_that_pip_asks(installer: ModuleType) -> None:
+    by_variable = installer.mirror_settings({"PIP_INDEX_URL": "https://mirror.example/simple"}, {})
+    by_file = installer.mirror_settings({}, {"index-url": "https://mirror.example/simple", "timeout": "60"})
+    own = {"PIP_INDEX_URL": "https://mirror.example/simple", "UV_DEFAULT_INDEX": "https://other.example/simple"}
+
+    assert by_variable == by_file == {"UV_DEFAULT_INDEX": "https://mirror.example/simple"}
+    assert installer.mirror_settings(own, {}) == {}
+    assert installer.mirror_settings({}, {}) == {}
+
+
 def test_make_without_any_python_says_what_to_do(tmp_path: Path) -> None:
     make = shutil.which("make")
     if make is None:
