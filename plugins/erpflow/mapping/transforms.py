@@ -104,6 +104,10 @@ class Registry:
         """Drop the transforms of one file, before it is read again or because it is gone."""
         self.transforms = {n: t for n, t in self.transforms.items() if t.source is None or t.source.path != path}
 
+    def paths_in(self, folder: Path) -> set[Path]:
+        """The files of `folder` that gave transforms."""
+        return {t.source.path for t in self.transforms.values() if t.source and t.source.path.parent == folder}
+
     def digest_of(self, path: Path) -> str | None:
         """The hash of the text of `path` when it was read, None if it never was."""
         return next((t.source.digest for t in self.transforms.values() if t.source and t.source.path == path), None)
@@ -250,14 +254,16 @@ def load_transforms(folder: Path) -> list[str]:
     Returns the names. Raises ConfigError naming file and line when a file cannot be run.
     """
     known_transforms()
-    for path in sorted(folder.glob("[!_]*.py")):
-        path = path.resolve()
+    folder = folder.resolve()
+    paths = sorted(folder.glob("[!_]*.py"))
+    for gone in _registry.paths_in(folder) - set(paths):
+        _registry.forget(gone)
+    for path in paths:
         digest = sha256(path.read_bytes()).hexdigest()[:16]
         if _registry.digest_of(path) != digest:
             _registry.forget(path)
             _run(Source(path, digest))
-    resolved = folder.resolve()
-    return sorted(t.name for t in _registry.transforms.values() if t.source and t.source.path.parent == resolved)
+    return sorted(t.name for t in _registry.transforms.values() if t.source and t.source.path.parent == folder)
 
 
 def _run(source: Source) -> None:
@@ -269,8 +275,10 @@ def _run(source: Source) -> None:
         try:
             spec.loader.exec_module(module)
         except ConfigError as error:
+            _registry.forget(source.path)
             raise ConfigError(f"{source.path}: {error}") from error
         except Exception as error:  # a user's file may raise anything while it is read
+            _registry.forget(source.path)
             line = _line_in(source.path, error)
             raise ConfigError(f"{source.path}:{line}: this file of transforms cannot be run: {error!r}") from error
 

@@ -245,6 +245,8 @@ def _check_json(value: Any) -> None:
             waiting.extend(item)
         elif isinstance(item, Decimal | int | float) and not isinstance(item, bool):
             decimal_text(_decimal_of(item))
+        elif item is not None and not isinstance(item, bool | date):
+            raise Refused("type", f"{excerpt(item)} cannot be written as JSON", value=value)
 
 
 def refuse_misfit(value: object) -> None:
