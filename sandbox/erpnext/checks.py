@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 from sandbox.erpnext.dates import document_date
 from sandbox.erpnext.doctype import REAL, WHOLE, Field
-from sandbox.erpnext.errors import FrappeError, plain, throw
+from sandbox.erpnext.errors import FrappeError, plain, server_error, throw
 from sandbox.erpnext.site import Call
 from sandbox.erpnext.table import Doc
 
+MYSQL = "pymysql.err"
 EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>.]+")
 NUMBER = re.compile(r"\s*[-+]?\d[\d,]*(\.\d*)?([eE][-+]?\d+)?")
 
@@ -20,10 +22,11 @@ def cast(field: Field, value: Any) -> Any:
     Raises FrappeError (ValidationError) for a date that is none.
     """
     kind = field.fieldtype
-    if kind in WHOLE:
-        return int(to_number(value))
-    if kind in REAL:
-        return to_number(value)
+    if kind in WHOLE or kind in REAL:
+        number = to_number(value)
+        if not isfinite(number):
+            raise server_error("OperationalError", f"(1054, \"Unknown column '{number}' in 'VALUES'\")", module=MYSQL)
+        return int(number) if kind in WHOLE else number
     if value is None:
         return None
     if kind == "Date":

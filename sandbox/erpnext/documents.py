@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.erpnext import checks
 from sandbox.erpnext.controller import PLAIN, Controller
-from sandbox.erpnext.doctype import FRONT
+from sandbox.erpnext.doctype import FRONT, STANDARD
 from sandbox.erpnext.errors import (
     FrappeError,
     does_not_exist,
@@ -88,8 +88,10 @@ def insert(call: Call, doctype: str, values: Values) -> Saved:
     stamp = site.clock.stamp()
     doc.update({"owner": call.user, "creation": stamp, "modified": stamp, "modified_by": call.user})
     apply_values(call, doc, values)
-    doc["docstatus"] = int(values.get("docstatus") or 0)
-    doc["idx"] = int(checks.to_number(values.get("idx")))
+    doc["docstatus"] = docstatus_of(values, 0)
+    if doc["docstatus"] == 2:
+        check_transition(0, 2)
+    doc["idx"] = checks.cast(STANDARD["idx"], values.get("idx"))
     control.prepare(call, doc)
     checks.check_links(call, doc)
     given = values.get("__newname") or values.get("name")
@@ -180,7 +182,7 @@ def save(call: Call, stored: Doc, values: Values) -> Saved:
     stamp = site.clock.stamp()
     check_latest(stored, values, stamp)
     was = int(stored["docstatus"])
-    becomes = int(values["docstatus"]) if values.get("docstatus") is not None else was
+    becomes = docstatus_of(values, was)
     check_transition(was, becomes)
     require_event(call, stored, was, becomes)
     doc = stored.copy()
@@ -226,12 +228,22 @@ def check_latest(stored: Doc, values: Values, now: str) -> None:
         raise timestamp_mismatch(str(stored["modified"]), now)
 
 
+def docstatus_of(values: Values, otherwise: int) -> int:
+    """Raises FrappeError (ValidationError) for anything but 0, 1 and 2."""
+    given = values.get("docstatus")
+    if given is None:
+        return otherwise
+    if str(given) not in ("0", "1", "2"):
+        raise FrappeError("ValidationError", 417, f"Invalid docstatus {given}")
+    return int(given)
+
+
 def check_transition(was: int, becomes: int) -> None:
     if was == 2:
         raise FrappeError("ValidationError", 417, "Cannot edit cancelled document")
     if (was, becomes) in ((0, 0), (0, 1), (1, 1), (1, 2)):
         return
-    text = f"Cannot change docstatus from {was} ({STATES[was]}) to {becomes} ({STATES.get(becomes, becomes)})"
+    text = f"Cannot change docstatus from {was} ({STATES[was]}) to {becomes} ({STATES[becomes]})"
     raise FrappeError("DocstatusTransitionError", 417, text)
 
 

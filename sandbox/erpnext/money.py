@@ -42,6 +42,7 @@ def rounded_total(amount: Decimal, currency: str) -> Decimal:
 @lru_cache(maxsize=4096)
 def in_words(amount: Decimal, currency: str) -> str:
     """`INR Four Hundred And Fifty only.`"""
+    amount = abs(amount)
     whole = int(amount)
     fraction = int((amount - whole) * 100)
     scale = INDIAN if currency == "INR" else WESTERN

@@ -126,7 +126,8 @@ def membership(kind: str, value: Any, *, negated: bool) -> Test:
 
 def likeness(value: Any, *, negated: bool) -> Test:
     """SQL's LIKE: `%` any text, `_` one character, a backslash takes the meaning away."""
-    text = collate(str(value)) if not str(value).endswith(" ") else collate(str(value)) + " "
+    given = "" if value is None else str(value)
+    text = collate(given) + (" " if given.endswith(" ") else "")
     parts: list[str] = []
     escaped = False
     for character in text:
@@ -139,7 +140,7 @@ def likeness(value: Any, *, negated: bool) -> Test:
     matches = compile_pattern(translate("".join(parts))).match
     if negated:
         return lambda held: matches(collate(str(held or ""))) is None
-    return lambda held: held is not None and matches(collate(str(held))) is not None
+    return lambda held: (held is not None or not given) and matches(collate(str(held or ""))) is not None
 
 
 def between(kind: str, value: Any) -> Test:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,8 +91,8 @@ def read_limit(args: Mapping[str, Any]) -> int:
 
 def read_number(value: Any, otherwise: int) -> int:
     try:
-        return int(float(value))
-    except (TypeError, ValueError):
+        return min(int(float(value)), sys.maxsize // 2)
+    except (TypeError, ValueError, OverflowError):
         return otherwise
 
 
