@@ -40,11 +40,9 @@ def door() -> Iterator[Door]:
 
 
 def some_customer(door: Door) -> str:
-    return str(
-        door.api("resource/Customer?limit=1&filters=%5B%5B%22name%22,%22not like%22,%22HOSTILE%25%22%5D%5D").json()[
-            "data"
-        ][0]["name"]
-    )
+    """The name of an ordinary customer."""
+    params = {"limit": 1, "filters": '[["name","not like","HOSTILE%"]]'}
+    return str(door.api("resource/Customer", params=params).json()["data"][0]["name"])
 
 
 def test_touching_picks_the_same_records_for_the_same_seed(door: Door) -> None:
