@@ -55,7 +55,8 @@ async def handle(site: Site, request: Request) -> Response:
         metered = limiter.begin(site)
         limiter.check(metered)
         identity = identify(site, request.headers.get("authorization"), request.headers.get("cookie"))
-        call = Call(site, identity.user, request.method, version)
+        method = "GET" if request.method == "HEAD" else request.method  # the server drops the body of a HEAD
+        call = Call(site, identity.user, method, version)
         response = dispatch(call, identity, path_parts(request), arguments)
     except FrappeError as error:
         response = refuse(error, version=version, identity=identity)
