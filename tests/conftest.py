@@ -17,6 +17,9 @@ from psycopg import sql
 from erpflow.store.database import Database
 from erpflow.store.migrate import upgrade
 from stack.postgres import EmbeddedPostgres, ExistingPostgres, Server
+from tests.demos import demo, places, start_demo
+
+__all__ = ["demo", "places", "start_demo"]  # fixtures: pytest finds them here
 
 # A cluster that is thrown away need not survive a power cut.
 THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}

@@ -27,7 +27,7 @@ STATE = {
     "customers": "SELECT md5(string_agg(concat_ws('|', name, email, phone, city, credit_limit), E'\\n' ORDER BY email))"
     " FROM app.customers",
     "rows": "SELECT count(*) FROM app.customers",
-    "sync records": "SELECT md5(string_agg(concat_ws('|', remote_id, raw_hash, remote_version), ';' ORDER BY remote_id))"
+    "sync records": "SELECT md5(string_agg(concat(remote_id, raw_hash, remote_version), ';' ORDER BY remote_id))"
     " FROM erpflow.erp_entity_sync_records",
     "ties": "SELECT count(*) FROM erpflow.erp_entity_sync_records r JOIN app.customers c ON c.id::text = r.local_id",
     "rejects": "SELECT remote_id, attempts, md5(payload) FROM erpflow.erp_rejects ORDER BY remote_id",

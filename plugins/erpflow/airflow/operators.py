@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+RUN_KINDS = {"scheduled": "scheduled", "backfill": "backfill"}
+"""Airflow's run types that decide the window; every other (manual, asset, operator) reads like a run by hand."""
+
 PROGRESS_EVERY = 20
 """Pages or chunks between two lines of progress in a task's log."""
 
@@ -183,7 +186,7 @@ def run_request(context: Context) -> RunRequest:
 
     params, dag_run = context["params"], context["dag_run"]
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
-    kind = {"scheduled": "scheduled", "backfill": "backfill"}.get(str(dag_run.run_type), "manual")
+    kind = RUN_KINDS.get(getattr(dag_run.run_type, "value", dag_run.run_type), "manual")
     task_instance = context["ti"]
     return RunRequest(
         kind=kind,
