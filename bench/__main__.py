@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: tidy up as after Ctrl-C
     home = Path(os.environ.get("ERPFLOW_HOME") or ".erpflow").absolute() / "bench"
     results: list[Result] = []
+    stopped = False
     postgres = postgres_for(home, tell=_tell)
     try:
         _render(home / "source", max(options.records))
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("Stopped. What was measured so far:", file=sys.stderr)
+        stopped = True
     finally:
         postgres.stop()
     found = figures(results)
@@ -49,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report.show(found, verdicts)
     if results:
         _tell(f"Every load: {report.write(RESULTS, results, verdicts)}")
+    if stopped:
+        return 2
     return 0 if all(verdict.passed for verdict in verdicts) else 1
 
 

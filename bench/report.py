@@ -35,7 +35,7 @@ def _speeds(found: AllFigures, *, records: int, load: str, title: str) -> Table:
     """One load at one size. “process” counts interpreter start and imports too; the ratio is of the job alone."""
     table = Table(title=f"{records:,} records, {title}", title_justify="left")
     table.add_column("median of each", no_wrap=True)
-    for column in ("job s", "process s", "µs/record", "erpflow is", "peak MiB"):
+    for column in ("job s", "process s", "µs each", "erpflow is", "MiB"):
         table.add_column(column, justify="right", no_wrap=True)
     ours = found.get(("erpflow", records, load))
     for name, contestant in CONTESTANTS.items():
