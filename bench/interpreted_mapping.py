@@ -5,7 +5,7 @@ oracle the tests compare compiled programs with; it shares no code with them but
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -206,6 +206,8 @@ def _plain(value: Any) -> str:
         return str(value)
     if isinstance(value, Decimal):
         return format(value, "f")
+    if isinstance(value, date):
+        return value.isoformat()
     raise Broken("type")
 
 
@@ -227,10 +229,10 @@ def _number(spec: FieldSpec, value: Any) -> str:
 
 
 def _time(spec: FieldSpec, value: Any, zone: tzinfo) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str | date):
         raise Broken("type")
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value if isinstance(value, str) else value.isoformat())
         if spec.type == "date":
             found: Any = (moment.astimezone(zone) if moment.tzinfo else moment).date()
             low, high = (datetime.fromisoformat(str(b)).date() if b is not None else None for b in (spec.min, spec.max))

@@ -82,9 +82,11 @@ def strip_html(value: str) -> str:
 
 
 def _region_problem(region: str | None = None) -> str | None:
+    if region is None:
+        return None
     import phonenumbers
 
-    if region is None or region in phonenumbers.SUPPORTED_REGIONS:
+    if region in phonenumbers.SUPPORTED_REGIONS:
         return None
     return f"a two-letter country code of phonenumbers, such as SA; found {excerpt(region)}"
 
@@ -151,12 +153,12 @@ def _joined(value: Any, separator: str) -> Any:
     return separator.join(str(item) for item in value)
 
 
-def _parted(value: Any, separator: str) -> Any:
-    return value.split(separator) if isinstance(value, str) and value else [] if value == "" else value
+def _parted(value: str, separator: str) -> list[str]:
+    return value.split(separator) if value else []
 
 
 @transform(reverse=_joined, check=_separator_problem)
-def split(value: Any, separator: str) -> Any:
+def split(value: str, separator: str) -> list[str]:
     """A text becomes a list, cut at `separator` (for type json)."""
     return _parted(value, separator)
 

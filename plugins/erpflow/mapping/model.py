@@ -89,6 +89,8 @@ def _listed(value: Any) -> Any:
 def _value_map(value: Any) -> Any:
     if not isinstance(value, dict) or not value:
         raise PydanticCustomError("expected", "{allowed}", {"allowed": "a table of local: remote values"})
+    if any("\x00" in str(local) for local in value):
+        raise PydanticCustomError("expected", "{allowed}", {"allowed": "local values without the character U+0000"})
     return {str(local): _scalar(remote) for local, remote in value.items()}
 
 

@@ -46,6 +46,8 @@ def shortcut_of(spec: FieldSpec, *, zone: tzinfo, required: bool) -> Shortcut | 
         return None
     if spec.type is FieldType.DATETIME and bounds(spec, zone=zone) != (None, None):
         return None
+    if spec.type is FieldType.JSON and empties:
+        return None  # an empty list or object is to become null, too
     default = default_text(spec, zone=zone)
     fills = empties or default is not None or required or spec.type is not FieldType.TEXT
     make = _MAKERS[spec.type](spec, zone, fills)

@@ -45,15 +45,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """A registered transform. `takes_text`: numbers are turned into text before; `gives_text`: and text comes out."""
+    """A registered transform: the function, its way back, and what judges its arguments."""
 
     name: str
     apply: Callable[..., Any]
     reverse: Callable[..., Any] | None
     check: Callable[..., str | None] | None
     way_back: Callable[..., bool] | None
-    takes_text: bool
-    gives_text: bool
     source: Source | None
 
     def problem_with(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
@@ -153,9 +151,7 @@ def transform(
     """
 
     def register(made: Function) -> Function:
-        hints = get_type_hints(made)
-        first = next(iter(inspect.signature(made).parameters), None)
-        if first is None:
+        if not inspect.signature(made).parameters:
             raise ConfigError(f"The transform {made.__name__} takes no value: its first parameter is the value.")
         _registry.add(
             Transform(
@@ -164,8 +160,6 @@ def transform(
                 reverse=reverse,
                 check=check,
                 way_back=way_back,
-                takes_text=hints.get(first) is str,
-                gives_text=hints.get("return") is str,
                 source=_loading.get(),
             )
         )
@@ -175,10 +169,13 @@ def transform(
 
 
 def _bind(made: Transform, apply: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
+    first = next(iter(inspect.signature(apply).parameters), "")
+    takes_text = get_type_hints(apply).get(first) is str
+
     def call(value: Any) -> Any:
         if value is None:
             return None
-        if made.takes_text and type(value) is not str:
+        if takes_text and type(value) is not str:
             value = scalar_text(value)
         try:
             return apply(value, *args, **kwargs)
