@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,20 +10,22 @@ from pathlib import Path
 from typing import Final
 
 from erpflow.errors import DatabaseUnavailable, ErpflowError
-from erpflow.store.database import URL_VARIABLE, Database
+from erpflow.store.database import Database
 from stack import airflow
 from stack.airflow import API_SERVER, DAG_PROCESSOR, MIGRATE, SCHEDULER, TRIGGERER, Machine
 from stack.airflow_api import AirflowApi
 from stack.keys import Keys, load_or_make
-from stack.postgres import postgres_for
+from stack.postgres import ExistingPostgres, postgres_for
 from stack.processes import Processes
 from stack.progress import Progress, step
 from stack.sandbox_process import Sandbox
 
 POLL_S: Final = 0.1
 HEALTHY_WITHIN_S: Final = 180.0
-METADATA: Final = "airflow"
-APPLICATION: Final = "erpflow"
+
+EMBEDDED_DATABASES: Final = ("airflow", "erpflow")
+OTHERS_DATABASES: Final = ("erpflow_demo_airflow", "erpflow_demo")
+"""Metadata and application. On somebody else's server the plain names may belong to an Airflow that is in use."""
 
 POSTGRES_STEP: Final = "Postgres"
 TABLES_STEP: Final = "Application tables"
@@ -98,14 +99,16 @@ class Stack:
 
     def _start_postgres(self) -> None:
         server = self._postgres.start()
-        for name in (METADATA, APPLICATION):
+        names = OTHERS_DATABASES if isinstance(self._postgres, ExistingPostgres) else EMBEDDED_DATABASES
+        for name in names:
             self._postgres.ensure_database(name)
+        metadata, application = (server.url_for(name) for name in names)
         self.machine = Machine(
             project=self._project,
             home=self._home,
             port=self._port,
-            metadata_url=server.url_for(METADATA),
-            application_url=os.environ.get(URL_VARIABLE) or server.url_for(APPLICATION),
+            metadata_url=metadata,
+            application_url=application,
             dags=self._dags,
         )
         self.variables = airflow.environment(self.machine, self._keys)
