@@ -30,6 +30,8 @@ def instant_text(*, zone: tzinfo) -> Callable[[str], str]:
         moment = _parse(value)
         if moment.tzinfo is None:
             known, bare, place = local, value, zone
+        elif value[-1] == "Z" and len(value) == 20 and value[4] == value[7] == "-" and value[13] == value[16] == ":":
+            return f"{value[:10]}T{value[11:19]}+00:00"  # UTC already, and written as we write it
         elif value[-1] == "Z":
             known, bare, place = universal, value[:-1], UTC
         else:

@@ -61,13 +61,15 @@ class Chunk(msgspec.Struct, frozen=True):
 def copy_line(values: Sequence[str | None]) -> str:
     r"""One line of COPY text. Tabs, line ends and backslashes in values are escaped; None is `\N`.
 
-    Nearly no value needs escaping, so the line is built first and its special characters are counted: what is there
-    beyond our own tabs and `\N`s came from a value.
+    Most records need no escaping, so the line is built first and its special characters are counted: what is there
+    beyond our own tabs and `\N`s came from a value. Otherwise four `str.replace` that find nothing in most values
+    cost a tenth of one `str.translate`.
     """
     line = "\t".join(["\\N" if value is None else value for value in values])
     if line.count("\t") != len(values) - 1 or line.count("\\") != values.count(None) or "\n" in line or "\r" in line:
-        line = "\t".join(["\\N" if value is None else value.translate(_ESCAPES) for value in values])
+        line = "\t".join(["\\N" if value is None else _escaped(value) for value in values])
     return line + "\n"
 
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
