@@ -171,7 +171,7 @@ def _boolean(value: Any) -> str:
 
 
 def _checked_text(spec: FieldSpec, value: Any) -> str:
-    if spec.type == "lookup" and isinstance(value, bool):
+    if spec.type == "lookup" and isinstance(value, bool | date):
         raise Broken("type")
     text = _plain(value)
     _check_characters(text)

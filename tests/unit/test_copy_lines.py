@@ -5,37 +5,48 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erpflow.sync.chunk import Chunk, copy_line
+from erpflow.sync.chunk import Chunk, copy_text
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
-HOSTILE = st.sampled_from(["\\N", "\\.", "\t", "\n", "\r\n", "\\", "\\\\t", "", " ", "a\tb\\nc"])
+HOSTILE = st.sampled_from(["\x01", "a\x02b", "\\N", "\\.", "\t", "\n", "\r\n", "\\", "\\\\t", "", " ", "a\tb\\nc"])
 
 
-def read_back(line: str) -> list[str | None]:
+def read_back(text: bytes) -> list[list[str | None]]:
     """COPY's text format as the manual describes it. Source: PostgreSQL, COPY, "Text Format"."""
-    assert line.endswith("\n")
-    values: list[str | None] = []
-    for field in line[:-1].split("\t"):
-        if field == "\\N":
-            values.append(None)
-            continue
-        out, position = [], 0
-        while position < len(field):
-            character = field[position]
-            if character == "\\":
-                position += 1
-                character = {"t": "\t", "n": "\n", "r": "\r"}.get(field[position], field[position])
-            out.append(character)
+    lines = text.decode().split("\n")
+    assert lines.pop() == ""
+    return [[_value(field) for field in line.split("\t")] for line in lines]
+
+
+def _value(field: str) -> str | None:
+    if field == "\\N":
+        return None
+    out, position = [], 0
+    while position < len(field):
+        character = field[position]
+        if character == "\\":
             position += 1
-        values.append("".join(out))
-    return values
+            character = {"t": "\t", "n": "\n", "r": "\r"}.get(field[position], field[position])
+        out.append(character)
+        position += 1
+    return "".join(out)
 
 
-@given(st.lists(st.none() | TEXT | HOSTILE, min_size=1, max_size=30))
-def test_every_row_comes_back_as_it_was(values: list[str | None]) -> None:
-    line = copy_line(values)
-    assert line.count("\n") == 1
-    assert read_back(line) == values
+@st.composite
+def tables(draw: st.DrawFn) -> list[list[str | None]]:
+    """Rows of one width."""
+    width = draw(st.integers(1, 12))
+    row = st.lists(st.none() | TEXT | HOSTILE, min_size=width, max_size=width)
+    return draw(st.lists(row, min_size=1, max_size=8))
+
+
+@given(tables())
+def test_every_row_comes_back_as_it_was(rows: list[list[str | None]]) -> None:
+    assert read_back(copy_text(rows)) == rows
+
+
+def test_no_rows_are_no_text() -> None:
+    assert copy_text([]) == b""
 
 
 def test_a_chunk_survives_the_landing_area() -> None:

@@ -58,18 +58,30 @@ class Chunk(msgspec.Struct, frozen=True):
         return msgspec.msgpack.decode(data, type=cls)
 
 
-def copy_line(values: Sequence[str | None]) -> str:
-    r"""One line of COPY text. Tabs, line ends and backslashes in values are escaped; None is `\N`.
+def copy_text(rows: Sequence[Sequence[str | None]]) -> bytes:
+    r"""Rows as COPY text: fields by tabs, lines by line ends, None as `\N`, special characters in values escaped.
 
-    Most records need no escaping, so the line is built first and its special characters are counted: what is there
-    beyond our own tabs and `\N`s came from a value. Otherwise four `str.replace` that find nothing in most values
-    cost a tenth of one `str.translate`.
+    The whole chunk is joined with characters that values hardly ever hold, escaped as bytes in one go, and then given
+    its tabs and line ends: per value, that would cost several times as much. Only NUL can stand for None without a
+    doubt: Postgres text cannot hold it, so no mapped value has it.
     """
-    line = "\t".join(["\\N" if value is None else value for value in values])
-    if line.count("\t") != len(values) - 1 or line.count("\\") != values.count(None) or "\n" in line or "\r" in line:
-        line = "\t".join(["\\N" if value is None else _escaped(value) for value in values])
-    return line + "\n"
+    if not rows:
+        return b""
+    text = LINE.join([FIELD.join([NULL if value is None else value for value in row]) for row in rows]).encode()
+    if text.count(FIELD.encode()) != sum(map(len, rows)) - len(rows) or text.count(LINE.encode()) != len(rows) - 1:
+        return b"".join([_careful_line(row) for row in rows])
+    for special, escaped in ESCAPES.items():
+        text = text.replace(special.encode(), escaped.encode())
+    return text.translate(SEPARATORS).replace(NULL.encode(), b"\\N") + b"\n"
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+def _careful_line(row: Sequence[str | None]) -> bytes:
+    """One line, value by value: for a chunk in which some value holds one of our separators."""
+    values = ["\\N" if value is None else value.translate(_TABLE) for value in row]
+    return ("\t".join(values) + "\n").encode()
+
+
+FIELD, LINE, NULL = "\x01", "\x02", "\x00"
+SEPARATORS = bytes.maketrans(b"\x01\x02", b"\t\n")
+ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_TABLE = str.maketrans(ESCAPES)

@@ -20,7 +20,7 @@ from erpflow.mapping.compile import PullProgram
 from erpflow.store import pull as store
 from erpflow.store import rejects
 from erpflow.store.sync_logs import SyncRun
-from erpflow.sync.chunk import CHUNK_BYTES, CHUNK_RECORDS, Chunk, ChunkReject, copy_line
+from erpflow.sync.chunk import CHUNK_BYTES, CHUNK_RECORDS, Chunk, ChunkReject, copy_text
 from erpflow.sync.landing import LandedPage
 
 SIGN = 1 << 63
@@ -129,20 +129,24 @@ class Transformer:
     def _chunk(self, batch: _Batch, number: int, *, last: bool) -> Chunk:
         unidentified = len(batch.rejects)
         self._follow(batch)
-        rows: list[str] = []
-        children: list[list[str]] = [[] for _ in self._program.children]
+        rows: list[tuple[str | None, ...]] = []
+        children: list[list[tuple[str | None, ...]]] = [[] for _ in self._program.children]
         retried: list[str] = []
+        zone, map_record = None, self._program.map_record
         for position in self._changed(batch):
-            key, zone = batch.keys[position], batch.zones[position]
+            key = batch.keys[position]
+            if batch.zones[position] != zone:
+                zone = batch.zones[position]
+                map_record = self._in_zone(zone).map_record
             try:
-                values, lines = self._in_zone(zone).map_record(batch.raws[position])
+                values, lines = map_record(batch.raws[position])
             except RecordRejected as rejected:
                 batch.rejects.append(ChunkReject(key, bytes(batch.raws[position]), list(rejected.problems)))
                 continue
             n = str(len(rows) + 1)
-            rows.append(copy_line((*self._fixed(batch, position, n), *values)))
+            rows.append(self._fixed(batch, position, n) + values)
             for child, child_rows in zip(children, lines, strict=True):
-                child.extend([copy_line((n, *line)) for line in child_rows])
+                child.extend([(n, *line) for line in child_rows])
             if key in self._open_rejects:
                 retried.append(key)
         unmapped = len(batch.rejects) - unidentified
@@ -152,8 +156,8 @@ class Transformer:
             count=len(rows),
             unchanged=len(batch.latest) - len(rows) - unmapped,
             superseded=len(batch.keys) - len(batch.latest),
-            rows="".join(rows).encode(),
-            children=["".join(child).encode() for child in children],
+            rows=copy_text(rows),
+            children=[copy_text(child) for child in children],
             rejects=batch.rejects,
             retried=retried,
             modified_to=self._modified_to if last or self._ordered else None,
