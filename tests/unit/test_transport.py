@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import gzip
-import logging
-import pickle
 import socket
 import ssl
 import time
-import traceback
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
-import structlog.testing
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from requests.auth import HTTPBasicAuth
 
 from erpflow.connectors.answer import Answer, http_date
 from erpflow.connectors.base import Limits
 from erpflow.connectors.limiter import LocalLimiter
-from erpflow.connectors.redaction import redact
-from erpflow.connectors.session import TokenAuth
 from erpflow.connectors.transport import ONE_ATTEMPT, Retries, Timeouts, Transport
 from erpflow.errors import (
     AuthFailed,
@@ -41,6 +32,7 @@ from erpflow.errors import (
     VendorUnavailable,
 )
 from erpflow.testing.server import Asked, Reply, ScriptedServer, reset
+from tests.wire import Time, serving
 
 
 @contextmanager
@@ -66,74 +58,6 @@ def tls_server(folder: Path) -> Iterator[str]:
     context.load_cert_chain(pem)
     with ScriptedServer(lambda asked: Reply.json({}), tls=context) as server:
         yield server.url
-
-
-NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-
-
-@dataclass
-class Time:
-    """A clock that only sleeping moves."""
-
-    seconds: float = 1000.0
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
-
-
-@dataclass
-class NotedLimiter:
-    """Lets everything through after `waits`, and keeps what it was told."""
-
-    waits: list[float] = field(default_factory=list)
-    asked: int = 0
-    paused: list[float] = field(default_factory=list)
-
-    def acquire(self) -> float:
-        self.asked += 1
-        return self.waits.pop(0) if self.waits else 0.0
-
-    def pause(self, seconds: float) -> None:
-        self.paused.append(seconds)
-
-
-@dataclass
-class Bench:
-    server: ScriptedServer
-    time: Time
-    limiter: NotedLimiter
-    session: requests.Session
-
-    def transport(self, **options: Any) -> Transport:
-        given: dict[str, Any] = {
-            "base_url": self.server.url,
-            "limiter": self.limiter,
-            "clock": self.time,
-            "now": lambda: NOON,
-            "sleep": self.time.sleep,
-            "jitter": lambda: 1.0,
-        }
-        return Transport(self.session, **{**given, **options})
-
-
-@contextmanager
-def serving(*replies: Reply | Callable[[Asked], Reply]) -> Iterator[Bench]:
-    """A server that gives the replies in order, the last one for ever."""
-    script = list(replies)
-
-    def answer(asked: Asked) -> Reply:
-        reply = script.pop(0) if len(script) > 1 else script[0]
-        return reply(asked) if callable(reply) else reply
-
-    with ScriptedServer(answer) as server, requests.Session() as session:
-        session.trust_env = False
-        session.auth = TokenAuth("the-api-key", "the-api-secret")
-        yield Bench(server, Time(), NotedLimiter(), session)
 
 
 def test_an_answer_comes_back_with_its_body_clock_and_correlation_id() -> None:
@@ -462,94 +386,6 @@ def test_a_circle_of_redirects_ends() -> None:
     with serving(answer) as bench, pytest.raises(ProtocolError, match="circle"):
         bench.transport().request("GET", "/a")
     assert len(bench.server.asked) == 4
-
-
-# -- secrets --------------------------------------------------------------------------------------------------------
-
-CANARIES = ("the-api-key", "the-api-secret")
-
-
-def _everything_said(error: BaseException, events: list[Any], log: str) -> str:
-    return "\n".join(
-        [
-            str(error),
-            repr(error),
-            "".join(traceback.format_exception(error)),
-            repr(events),
-            log,
-            repr(pickle.dumps(error)),
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply(401, b"bad credentials: token the-api-key:the-api-secret"),
-        Reply(503, b"you sent Authorization: token the-api-key:the-api-secret"),
-        Reply(418, b'{"api_secret": "the-api-secret", "header": "token the-api-key:the-api-secret"}'),
-        Reply(wire=reset),
-        Reply(429, b"the-api-secret", headers={"Retry-After": "9999"}),
-        Reply(302, headers={"Location": "https://the-api-key:the-api-secret@elsewhere.invalid/"}),
-    ],
-    ids=["refused", "down", "odd", "reset", "limited", "redirect"],
-)
-def test_no_secret_is_in_an_exception_or_a_log(reply: Reply, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    query = dict(zip(("api_key", "token"), CANARIES, strict=True))  # a traceback shows the line of the call
-    with serving(reply) as bench, structlog.testing.capture_logs() as events, pytest.raises(ErpflowError) as raised:
-        bench.transport().request("GET", "/x", query=query)
-    said = _everything_said(raised.value, events, caplog.text)
-    assert not [canary for canary in CANARIES if canary in said]
-    assert raised.value.__context__ is None and raised.value.__cause__ is None
-
-
-def test_a_secret_in_the_query_is_not_in_the_librarys_own_log(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    with serving(Reply.json({})) as bench:
-        bench.transport().request("GET", "/x", query={"access_token": "the-api-secret", "page": "2"})
-    assert "page=2" in caplog.text and "the-api-secret" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Authorization: Bearer aaaabbbbccccdddd",
-        "{'Authorization': 'token k1:s1s1s1'}",
-        "Basic YWFhYWJiYmJjY2Nj",
-        "https://user:s1s1s1@erp.example.com/x",
-        "/x?sig=s1s1s1&page=2",
-        '{"client_secret": "s1s1s1"}',
-        "Cookie: sid=s1s1s1",
-    ],
-)
-def test_what_has_the_shape_of_a_secret_is_masked(text: str) -> None:
-    masked = redact(text)
-    assert "***" in masked
-    assert not any(secret in masked for secret in ("aaaabbbb", "s1s1s1", "YWFhYWJi"))
-
-
-def test_a_basic_password_is_masked_in_every_spelling() -> None:
-    with serving(Reply(418, b"c2VjcmV0L3dvcmQ= secret/word secret%2Fword me:secret/word")) as bench:
-        bench.session.auth = HTTPBasicAuth("me", "secret/word")
-        with pytest.raises(ProtocolError) as raised:
-            bench.transport().request("GET", "/x")
-    assert not any(spelling in str(raised.value) for spelling in ("secret/word", "secret%2Fword", "c2VjcmV0L3dvcmQ="))
-
-
-def test_an_excerpt_is_at_most_300_characters() -> None:
-    with serving(Reply(418, b"<p>lorem ipsum</p>" * 1000)) as bench, pytest.raises(ProtocolError) as raised:
-        bench.transport().request("GET", "/x")
-    assert "lorem ipsum" in str(raised.value)
-    assert len(str(raised.value).partition("begins: ")[2]) <= 300
-
-
-def test_events_name_the_call_and_not_what_it_carried() -> None:
-    with serving(Reply(503), Reply.json({"secret": "payload"})) as bench, structlog.testing.capture_logs() as events:
-        bench.transport(new_id=lambda: "id-1").request("GET", "/x", query={"filters": "customer data"})
-    assert [event["event"] for event in events] == ["tried_again", "answered"]
-    assert all(event["correlation_id"] == "id-1" and event["path"] == "/x" for event in events)
-    assert "customer data" not in repr(events) and "payload" not in repr(events)
 
 
 # -- TLS ------------------------------------------------------------------------------------------------------------
