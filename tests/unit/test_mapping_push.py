@@ -60,6 +60,7 @@ GIVEN: list[tuple[dict[str, Any], Any, Any]] = [
     ({"transform": ["trim", "lower"]}, "a", "a"),
     ({"type": "number", "transform": {"multiply": Decimal("0.01")}}, Decimal("12.50"), Decimal(1250)),
     ({"type": "date", "transform": {"date_format": "%d/%m/%Y"}}, date(2024, 2, 29), "29/02/2024"),
+    ({"type": "date", "transform": {"date_format": "%%Y %Y%m"}}, date(7, 2, 1), "%Y 000702"),
     ({"type": "datetime", "transform": "epoch_to_datetime"}, datetime(1970, 1, 2, tzinfo=UTC), 86_400),
     (
         {"type": "datetime", "transform": {"epoch_to_datetime": "milliseconds"}},

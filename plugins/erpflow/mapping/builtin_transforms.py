@@ -21,6 +21,7 @@ _LINE_END = re.compile(r"<br\b[^<>]*>|</?(?:p|div|li|ul|ol|tr|table|h[1-6]|block
 _TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>")
 _BLANKS = re.compile(r"[^\S\n]+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_DIRECTIVE = re.compile(r"%.")
 _NOT_DIGIT = re.compile(r"[^0-9]")
 
 
@@ -232,7 +233,10 @@ def _parsed(value: str, form: str) -> datetime:
 
 
 def _formatted(value: Any, form: str) -> Any:
-    return value.strftime(form) if isinstance(value, date) else value
+    if not isinstance(value, date):
+        return value
+    year = f"{value.year:04d}"  # strftime writes the year 1 as "1", which strptime does not read
+    return value.strftime(_DIRECTIVE.sub(lambda found: year if found[0] == "%Y" else found[0], form))
 
 
 @transform(reverse=_formatted, check=_form_problem)
