@@ -71,7 +71,7 @@ def test_the_grid_and_the_log_of_a_task_can_be_looked_at(demo: Any, page: Any, s
         page.get_by_role("link", name=task).first.wait_for()
     page.get_by_text("Last", exact=False).first.wait_for()
     page.wait_for_timeout(1500)  # the chart draws itself in
-    page.screenshot(path=screenshots / "dag-grid.png")
+    page.screenshot(path=screenshots / "grid.png")
 
     token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "_token")
     runs = page.request.get(
