@@ -129,6 +129,7 @@ class LoadOperator(SyncStepOperator):
         """What became of the records."""
         with self.job() as job:
             counts = job.load(on_progress=_report("loading"))
+        log.info("loaded", table=self.table, sync_log=self.run["log_id"], **asdict(counts))
         changed = counts.created + counts.updated + counts.deleted
         if changed:
             context["outlet_events"][AssetAlias(loaded_alias(self.table))].add(

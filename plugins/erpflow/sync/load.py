@@ -7,6 +7,7 @@ again, ends as if it had run once (invariant 3).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Protocol
 
 import structlog
@@ -79,7 +80,8 @@ class Loader:
                 sync_logs.note_total(connection, run.log_id, chunks=chunk.number)
             if chunk.modified_to is not None and run.moves_cursor:
                 sync_logs.advance_cursor(connection, run, chunk.modified_to)
-        log.info("chunk_applied", sync_log=run.log_id, chunk=chunk.number, read=counts.read, rejected=counts.rejected)
+        outcomes = {name: number for name, number in asdict(counts).items() if number}
+        log.info("chunk_applied", sync_log=run.log_id, chunk=chunk.number, **outcomes)
         return counts
 
     def _keep_rejects(self, connection: Connection, chunk: Chunk, refused: list[rejects.Reject]) -> None:
