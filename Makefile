@@ -12,7 +12,7 @@ help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 install: ## Make the virtual environment with the pinned dependencies (instant when nothing changed)
-	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "No Python was found. Install Python 3.11 or newer, or name one: make $@ PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null || { echo "erpflow needs Python 3.11 or newer, and '$(PYTHON)' is none. Install Python 3.11 or newer, or name one: make $@ PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) stack/install.py
 
 demo: install ## Run everything on this machine and sync the demo data (ARGS=--exit: end after the summary)
