@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 HOME = Path(tempfile.mkdtemp(prefix="erpflow-airflow-tests-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 os.environ.update(
     {
