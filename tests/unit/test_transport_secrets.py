@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import pickle
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 import structlog.testing
 from requests.auth import HTTPBasicAuth
 
+from erpflow.connectors import transport
 from erpflow.connectors.redaction import redact
 from erpflow.errors import (
     ErpflowError,
@@ -18,6 +21,17 @@ from erpflow.errors import (
 )
 from erpflow.testing.server import Reply, reset
 from tests.wire import serving
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A log that can be captured: whoever configured logging first (Airflow, the command line) keeps its loggers."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    monkeypatch.setattr(transport, "log", structlog.get_logger())
+    yield
+    structlog.configure(**before)
+
 
 CANARIES = ("the-api-key", "the-api-secret")
 
