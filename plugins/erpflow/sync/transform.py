@@ -95,22 +95,35 @@ class Transformer:
         """Identify the records of a page and take their fingerprints."""
         identify, seed, digest = self._program.identify, self._program.seed, xxhash.xxh3_64_intdigest
         raws = self._connector.split(self._run.entity, page.raw)
-        for position, raw in enumerate(raws):
-            try:
-                key, modified = identify(raw)
-            except RecordRejected as rejected:
-                batch.rejects.append(ChunkReject(None, bytes(raw), list(rejected.problems)))
-                continue
-            unsigned = digest(raw, seed)
-            batch.latest[key] = len(batch.keys)
-            batch.keys.append(key)
-            batch.fingerprints.append(unsigned - RANGE if unsigned >= SIGN else unsigned)
-            batch.modified.append(modified)
-            batch.raws.append(raw)
-            batch.origins.append((page.number, position))
-            batch.zones.append(page.zone)
         batch.read += len(raws)
         batch.bytes += len(page.raw)
+        places: Sequence[int] = range(len(raws))
+        try:
+            found = [identify(raw) for raw in raws]
+        except RecordRejected:  # some record has no key: one by one, so that the others are not its victims
+            found, places = self._identify_each(batch, raws)
+            raws = [raws[place] for place in places]
+        first = len(batch.keys)
+        batch.keys += [key for key, _ in found]
+        batch.modified += [modified for _, modified in found]
+        batch.fingerprints += [unsigned if (unsigned := digest(raw, seed)) < SIGN else unsigned - RANGE for raw in raws]
+        batch.raws += raws
+        batch.origins += [(page.number, place) for place in places]
+        batch.zones += [page.zone] * len(raws)
+        batch.latest.update(zip(batch.keys[first:], range(first, len(batch.keys)), strict=True))
+
+    def _identify_each(
+        self, batch: _Batch, raws: Sequence[RawRecord]
+    ) -> tuple[list[tuple[str, str | None]], list[int]]:
+        """The identities of the records that have one, and their places; the others become rejects."""
+        found, places = [], []
+        for place, raw in enumerate(raws):
+            try:
+                found.append(self._program.identify(raw))
+                places.append(place)
+            except RecordRejected as rejected:
+                batch.rejects.append(ChunkReject(None, bytes(raw), list(rejected.problems)))
+        return found, places
 
     def _follow(self, batch: _Batch) -> None:
         """Let the cursor follow the newest believable time stamp of a batch.
