@@ -153,6 +153,11 @@ def translate_errors(database: Database) -> Iterator[None]:
         raise ConfigError(
             f"The database user may not do this in {database.place}: {_first_line(error)}. Grant it the right."
         ) from error
+    except errors.ObjectNotInPrerequisiteState as error:
+        raise ConfigError(
+            f"The database {database.place} will never do this: {_first_line(error)}. "
+            "Name a table that can be written in the mapping, or make this one so."
+        ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailable(
             f"The database {database.place} broke off: {_first_line(error)}. "

@@ -27,7 +27,12 @@ SEPARATOR = "\x1f"
 COPY_PIECE = 500
 """Lines sent again at once while the one that Postgres refused is looked for."""
 
-REFUSALS = (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.RaiseException)
+REFUSALS = (
+    psycopg.errors.DataError,
+    psycopg.errors.IntegrityError,
+    psycopg.errors.RaiseException,
+    psycopg.errors.ProgramLimitExceeded,  # a value too long for an index
+)
 """What a table says to a value it will not take: a matter of that record, not of the run."""
 
 WRITTEN_OUTCOMES = frozenset({"created", "updated", "same"})
@@ -74,8 +79,14 @@ class ChunkWriter:
         self._marks = self._render(
             pull_sql.mark_changed_children(child, number) for number, child in enumerate(target.children)
         )
-        self._insert = pull_sql.insert_created(target).as_bytes(connection)
-        self._update = pull_sql.update_changed(target).as_bytes(connection)
+        self._rows = {
+            outcome: statement.as_bytes(connection)
+            for outcome, statement in (
+                ("created", pull_sql.insert_created(target)),
+                ("updated", pull_sql.update_changed(target)),
+            )
+            if statement is not None
+        }
         self._lines = self._render(
             statement
             for number, child in enumerate(target.children)
@@ -108,15 +119,13 @@ class ChunkWriter:
         return applied
 
     def _stage(self, rows: bytes, children: Sequence[bytes], applied: Applied) -> None:
-        for line, error in self._copy(self._target.staged, rows, child=None):
+        for line, problem in self._copy(self._target.staged, rows, child=None):
             _, page, position, _ = line.split(b"\t", 3)
-            applied.refused.append(
-                Refused(int(page), int(position), (_problem(error, self._target.staged.table.name),))
-            )
+            applied.refused.append(Refused(int(page), int(position), (problem,)))
         for number, (child, payload) in enumerate(zip(self._target.children, children, strict=True)):
-            for line, error in self._copy(child.staged, payload, child=number):
+            for line, problem in self._copy(child.staged, payload, child=number):
                 n = int(line.split(b"\t", 1)[0])
-                applied.refused.extend(self._refuse([n], _problem(error, child.staged.table.name)))
+                applied.refused.extend(self._refuse([n], problem))
         for staged, index in [
             (self._target.staged, None),
             *((c.staged, i) for i, c in enumerate(self._target.children)),
@@ -125,31 +134,35 @@ class ChunkWriter:
             if statement is not None:
                 self._connection.execute(statement)
 
-    def _copy(self, staged: Staged, payload: bytes, *, child: int | None) -> list[tuple[bytes, psycopg.Error]]:
-        """COPY a payload; the lines that Postgres refuses are left out and returned, each with the reason."""
+    def _copy(self, staged: Staged, payload: bytes, *, child: int | None) -> list[tuple[bytes, FieldProblem]]:
+        """COPY a payload; the lines that Postgres refuses are left out and returned, each with the reason.
+
+        The reason and not the exception: that would hold this frame, and with it the payload, until a collection.
+        """
         statement = pull_sql.copy_stage(staged, child=child)
         try:
             self._copy_once(statement, payload)
             return []
         except REFUSALS:
             pass
-        refused: list[tuple[bytes, psycopg.Error]] = []
+        refused: list[tuple[bytes, FieldProblem]] = []
         lines = payload.split(b"\n")[:-1]
-        start = 0
+        start, size = 0, COPY_PIECE
         while start < len(lines):
-            piece = lines[start : start + COPY_PIECE]
+            piece = lines[start : start + size]
             try:
                 self._copy_once(statement, b"\n".join(piece) + b"\n")
                 start += len(piece)
             except REFUSALS as error:
                 context = COPY_CONTEXT.search(error.diag.context or "")
-                if context is None:
-                    raise
-                bad = int(context.group(1)) - 1
+                if context is None and len(piece) > 1:  # a server that does not speak English: find the line by halving
+                    size = len(piece) // 2
+                    continue
+                bad = int(context.group(1)) - 1 if context else 0
                 if bad:
                     self._copy_once(statement, b"\n".join(piece[:bad]) + b"\n")
-                refused.append((piece[bad], error))
-                start += bad + 1
+                refused.append((piece[bad], _problem(error, staged.table.name)))
+                start, size = start + bad + 1, COPY_PIECE
         return refused
 
     def _copy_once(self, statement: sql.Composed, payload: bytes) -> None:
@@ -165,10 +178,9 @@ class ChunkWriter:
             for statement in self._marks:
                 run(statement)
             outcomes, ties = self._outcomes()
-        if outcomes["created"]:
-            run(self._insert)
-        if outcomes["updated"]:
-            run(self._update)
+        for outcome, statement in self._rows.items():
+            if outcomes[outcome]:
+                run(statement)
         if outcomes["created"] or outcomes["updated"]:
             for statement in self._lines:
                 run(statement)

@@ -55,6 +55,17 @@ class Staged:
         prefix = "l_" if any(lookup.column == name for lookup in self.lookups) else "v_"
         return sql.SQL("{}.{}").format(sql.Identifier(alias), sql.Identifier(prefix + name))
 
+    def differs(self, names: Sequence[str]) -> sql.Composable:
+        """Whether row `t` of the table holds something else in these columns than staged row `s`."""
+        if not names:
+            return sql.SQL("false")
+        ours, theirs = [], []
+        for name in names:
+            as_text = sql.SQL('::text COLLATE "C"' if self.table.columns[name].compared_as_text else "")
+            ours.append(sql.SQL("t.{}{}").format(sql.Identifier(name), as_text))
+            theirs.append(sql.SQL("{}{}").format(self.value(name), as_text))
+        return sql.SQL("ROW({}) IS DISTINCT FROM ROW({})").format(_csv(ours), _csv(theirs))
+
     def copied_columns(self) -> list[sql.Composed]:
         """Declarations of the columns COPY fills: a looked-up one arrives as text."""
         looked_up = {lookup.column for lookup in self.lookups}
@@ -183,9 +194,6 @@ def decide(target: PullTarget) -> sql.Composed:
     Parameters: config, lo, hi (a range of `n`, so that a record that the table refuses can be found by halving).
     """
     key = sql.Identifier(target.key)
-    names = target.staged.columns
-    ours = _csv([sql.SQL("t.{}").format(sql.Identifier(name)) for name in names])
-    theirs = _csv([target.staged.value(name) for name in names])
     missing = [target.staged.missing()]
     for number, child in enumerate(target.children):
         if any(lookup.required for lookup in child.staged.lookups):
@@ -208,7 +216,7 @@ def decide(target: PullTarget) -> sql.Composed:
                     WHEN r.remote_modified_at > s.remote_modified_at THEN 'stale'
                     WHEN m.candidates > 1 THEN 'ambiguous'
                     WHEN t.{key} IS NULL THEN 'created'
-                    WHEN ROW({ours}) IS DISTINCT FROM ROW({theirs}) THEN 'updated'
+                    WHEN {differs} THEN 'updated'
                     ELSE 'same' END,
                r.local_id IS NOT NULL,
                s.missing
@@ -228,8 +236,7 @@ def decide(target: PullTarget) -> sql.Composed:
         stage=stage_name(),
         key=key,
         new_id=_new_id(target),
-        ours=ours,
-        theirs=theirs,
+        differs=target.staged.differs(target.staged.columns),
         table=target.staged.table.identifier,
         kind=target.staged.type_of(target.key),
     )
@@ -239,7 +246,7 @@ def _new_id(target: PullTarget) -> sql.Composable:
     """The key of a row to be created: a mapped column, or whatever the table's own default gives."""
     if target.key in target.staged.columns:
         return target.staged.value(target.key)
-    return sql.SQL(target.key_column.default or "NULL")
+    return sql.SQL((target.key_column.default or "NULL").replace("%", "%%"))  # `decide` runs with parameters
 
 
 def _matches(target: PullTarget) -> sql.Composed:
@@ -287,7 +294,7 @@ def mark_changed_children(child: ChildStage, number: int) -> sql.Composed:
             SELECT 1
             FROM (SELECT * FROM {stage} c WHERE c.n = d.n) s
             FULL JOIN (SELECT * FROM {table} x WHERE x.{parent} = d.local_id) t ON t.{key} = {line}
-            WHERE t.{key} IS NULL OR {line} IS NULL OR ROW({ours}) IS DISTINCT FROM ROW({theirs})
+            WHERE t.{key} IS NULL OR {line} IS NULL OR {differs}
         )
         """
     ).format(
@@ -296,8 +303,7 @@ def mark_changed_children(child: ChildStage, number: int) -> sql.Composed:
         parent=parent,
         key=key,
         line=child.staged.value(child.key),
-        ours=_csv([sql.SQL("t.{}").format(sql.Identifier(name)) for name in names]),
-        theirs=_csv([child.staged.value(name) for name in names]),
+        differs=child.staged.differs(names),
     )
 
 
@@ -315,12 +321,14 @@ def insert_created(target: PullTarget) -> sql.Composed:
     ).format(table=target.staged.table.identifier, names=_csv(names), values=_csv(values), stage=stage_name())
 
 
-def update_changed(target: PullTarget) -> sql.Composed:
-    """Write the rows that differ, and only those."""
+def update_changed(target: PullTarget) -> sql.Composed | None:
+    """Write the rows that differ, and only those; None when the mapping fills nothing but the key."""
     columns = [name for name in target.staged.columns if name != target.key]
     assignments = [sql.SQL("{} = {}").format(sql.Identifier(name), target.staged.value(name)) for name in columns]
     if target.modified and target.modified not in columns:
         assignments.append(sql.SQL("{} = now()").format(sql.Identifier(target.modified)))
+    if not assignments:
+        return None
     return sql.SQL(
         "UPDATE {table} t SET {assignments} FROM erpflow_decided d JOIN {stage} s USING (n)"
         " WHERE d.outcome = 'updated' AND t.{key} = d.local_id"
@@ -342,8 +350,8 @@ def write_children(child: ChildStage, number: int) -> list[sql.Composed]:
         "line": child.staged.value(child.key),
     }
     names = [name for name in child.staged.columns if name != child.key]
-    ours = _csv([sql.SQL("t.{}").format(sql.Identifier(name)) for name in names])
-    theirs = _csv([child.staged.value(name) for name in names])
+    columns = _csv([sql.Identifier(name) for name in (child.parent, child.key, *names)])
+    values = _csv([sql.SQL("d.local_id"), *(child.staged.value(name) for name in (child.key, *names))])
     assignments = _csv([sql.SQL("{} = {}").format(sql.Identifier(name), child.staged.value(name)) for name in names])
     written = sql.SQL("d.outcome IN ('created', 'updated')")
     delete = sql.SQL(
@@ -353,16 +361,16 @@ def write_children(child: ChildStage, number: int) -> list[sql.Composed]:
     update = sql.SQL(
         "UPDATE {table} t SET {assignments} FROM erpflow_decided d JOIN {stage} s USING (n)"
         " WHERE d.outcome = 'updated' AND t.{parent} = d.local_id AND t.{key} = {line}"
-        " AND ROW({ours}) IS DISTINCT FROM ROW({theirs})"
-    ).format(**parts, assignments=assignments, ours=ours, theirs=theirs)
+        " AND {differs}"
+    ).format(**parts, assignments=assignments, differs=child.staged.differs(names))
     insert = sql.SQL(
-        "INSERT INTO {table} ({parent}, {key}, {names}) SELECT d.local_id, {line}, {theirs}"
+        "INSERT INTO {table} ({columns}) SELECT {values}"
         " FROM erpflow_decided d JOIN {stage} s USING (n) WHERE {written}"
         " AND (d.outcome = 'created'"
         "      OR NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{parent} = d.local_id AND t.{key} = {line}))"
         " ORDER BY d.n, {line}"
-    ).format(**parts, names=_csv([sql.Identifier(name) for name in names]), theirs=theirs, written=written)
-    return [delete, update, insert]
+    ).format(**parts, columns=columns, values=values, written=written)
+    return [delete, update, insert] if names else [delete, insert]
 
 
 INSERT_RECORDS = sql.SQL(

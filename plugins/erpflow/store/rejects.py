@@ -31,6 +31,16 @@ WHERE r.sync_config_id = %(config)s AND r.status = 'open' AND k.sync_config_id =
   AND k.remote_id = r.remote_id AND r.remote_id = ANY (%(ids)s::text[])
 """
 
+RESOLVE_OVERTAKEN = """
+UPDATE erpflow.erp_rejects r SET status = 'resolved', resolved_at = now()
+FROM erpflow.erp_entity_sync_records k
+WHERE r.log_id = %(log)s AND r.status = 'open' AND k.sync_config_id = r.sync_config_id
+  AND k.remote_id = r.remote_id AND k.synced_at > r.last_seen_at
+"""
+
+LONGEST_ID = 2_000
+"""Bytes of a remote id that the index of open rejects surely takes; a longer one is only in the payload."""
+
 OPEN_IDS = """
 SELECT remote_id FROM erpflow.erp_rejects WHERE sync_config_id = %s AND status = 'open' AND remote_id IS NOT NULL
 """
@@ -69,7 +79,7 @@ def record(
             "config": config_id,
             "log": log_id,
             "stage": stage,
-            "ids": [reject.remote_id for reject in rejects],
+            "ids": [_indexable(reject.remote_id) for reject in rejects],
             "payloads": [reject.payload for reject in rejects],
             "problems": [json.dumps([asdict(problem) for problem in reject.problems]) for reject in rejects],
         },
@@ -101,3 +111,12 @@ def resolve(connection: psycopg.Connection[Any], config_id: SyncConfigId, remote
     """Close the open rejects of records that have been applied after all."""
     if remote_ids:
         connection.execute(RESOLVE, {"config": config_id, "ids": list(remote_ids)})
+
+
+def resolve_overtaken(connection: psycopg.Connection[Any], log_id: SyncLogId) -> None:
+    """Close the rejects of a run whose record came again, later in the same read, and was applied."""
+    connection.execute(RESOLVE_OVERTAKEN, {"log": log_id})
+
+
+def _indexable(remote_id: str | None) -> str | None:
+    return remote_id if remote_id is not None and len(remote_id.encode()) <= LONGEST_ID else None

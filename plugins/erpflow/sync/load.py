@@ -92,6 +92,8 @@ class Loader:
             )
         still_open = {reject.remote_id for reject in refused}
         rejects.resolve(connection, run.config_id, [key for key in chunk.retried if key not in still_open])
+        if chunk.last:
+            rejects.resolve_overtaken(connection, run.log_id)
 
     def _reject(self, refused: Refused) -> rejects.Reject:
         raw = self._raw_of(refused.page, refused.position)

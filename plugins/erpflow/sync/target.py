@@ -28,6 +28,11 @@ def pull_target(connection: Connection, program: PullProgram, *, connection_id: 
             raise ConfigError(
                 f'{where}: local.match_on: "{name}" is not a mapped column{suggestion(name, program.columns)}'
             )
+    if not (local.match_on or local.key in program.columns or parent.table.columns[local.key].default):
+        raise ConfigError(
+            f'{where}: the key "{local.key}" of {local.table} has no default and is not mapped, so no row can be made. '
+            "Map it, or give the column a default."
+        )
     return PullTarget(
         staged=parent,
         key=local.key,
@@ -61,7 +66,11 @@ def _staged(
 ) -> Staged:
     table = tables.describe(connection, name, where=where)
     for column in columns:
-        table.column(column, where=where)
+        if table.column(column, where=where).generated:
+            raise ConfigError(
+                f'{where}: "{column}" of {name} is a generated column: Postgres computes it and nobody can write it. '
+                "Take it out of the mapping."
+            )
     return Staged(
         table=table,
         columns=columns,
