@@ -102,3 +102,28 @@ def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         run_plan(shop, **request_)
+
+
+def test_a_plan_killed_after_it_opened_a_log_hands_that_log_on_when_it_runs_again(shop: Shop) -> None:
+    interval = (NOW - timedelta(minutes=5), NOW)
+    first = run_plan(shop, kind="scheduled", interval=interval, attempt_key="shop__customer/scheduled__1/0")
+    again = run_plan(shop, kind="scheduled", interval=interval, attempt_key="shop__customer/scheduled__1/0")
+    assert len(first) == 1
+    assert again == first
+
+
+def test_a_scheduled_run_that_is_cleared_runs_again_though_it_is_not_due(shop: Shop) -> None:
+    interval = (NOW - timedelta(minutes=5), NOW)
+    run_plan(shop, kind="scheduled", interval=interval, attempt_key="shop__customer/scheduled__1/0")
+    cleared = {"attempt_key": "shop__customer/scheduled__1/1", "cleared": True}
+    assert len(run_plan(shop, kind="scheduled", interval=interval, **cleared)) == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"dry_run": True}, {"kind": "backfill", "interval": DAY}, {"since": DAY[0]}, {"until": DAY[1]}],
+    ids=["dry run", "backfill", "since", "until"],
+)
+def test_a_run_that_does_not_read_on_to_now_does_not_put_the_schedule_off(shop: Shop, request_: dict[str, Any]) -> None:
+    run_plan(shop, **request_)
+    assert len(run_plan(shop, kind="scheduled", interval=(NOW - timedelta(minutes=5), NOW))) == 1

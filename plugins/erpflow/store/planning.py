@@ -65,7 +65,7 @@ def connection_names(connection: psycopg.Connection[Any], system: str) -> list[s
 
 
 def note_started(connection: psycopg.Connection[Any], config_id: SyncConfigId, at: datetime) -> None:
-    """A scheduled run of this config starts: it is due again `every` later."""
+    """A run that reads on from the cursor starts: the config is due again `every` later."""
     connection.execute(STARTED, (at, config_id))
 
 

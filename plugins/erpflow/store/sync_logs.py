@@ -26,9 +26,12 @@ ON CONFLICT (attempt_key, sync_config_id) WHERE attempt_key IS NOT NULL DO UPDAT
 RETURNING id::text
 """
 
+OPENED = "SELECT sync_config_id::text, id::text FROM erpflow.erp_sync_logs WHERE attempt_key = %s"
+
 SELECT_RUN = """
 SELECT l.id::text, l.tenant_id::text, l.sync_config_id::text, c.connection_id::text, n.name, n.airflow_conn_id,
-       n.system, c.entity, c.mapping_path, l.kind, l.dry_run, l.window_since, l.window_until, l.cursor_before
+       n.system, c.entity, c.mapping_path, l.kind, l.dry_run, l.window_since, l.window_until, l.cursor_before,
+       l.started_at
 FROM erpflow.erp_sync_logs l
 JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
 JOIN erpflow.erp_connections n ON n.id = c.connection_id
@@ -73,6 +76,8 @@ UPDATE erpflow.erp_sync_logs SET cursor_after = greatest(cursor_after, %(to)s) W
 PAGES = "UPDATE erpflow.erp_sync_logs SET pages = greatest(pages, %s), landing = %s WHERE id = %s"
 
 TOTAL = "UPDATE erpflow.erp_sync_logs SET chunks_total = %s WHERE id = %s"
+
+FORGET_CHUNKS = "UPDATE erpflow.erp_sync_logs SET mapping_version = NULL, chunks_total = NULL WHERE id = %s"
 
 FAIL = """
 UPDATE erpflow.erp_sync_logs SET error = %(error)s, error_kind = %(kind)s WHERE id = %(log)s
@@ -120,6 +125,7 @@ class SyncRun:
     dry_run: bool
     window: Window
     cursor_before: datetime | None
+    started_at: datetime
 
     @property
     def moves_cursor(self) -> bool:
@@ -183,12 +189,18 @@ def open_log(connection: Connection, config_id: SyncConfigId, request: OpenReque
     return SyncLogId(row[0])
 
 
+def opened_by(connection: Connection, attempt_key: str) -> dict[SyncConfigId, SyncLogId]:
+    """The logs that an attempt has opened already, by sync config."""
+    return {SyncConfigId(config): SyncLogId(log) for config, log in connection.execute(OPENED, (attempt_key,))}
+
+
 def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
     """The run that a sync log describes. Raises ConfigError when the log is gone (its connection was deleted)."""
     row = connection.execute(SELECT_RUN, (log_id,)).fetchone()
     if row is None:
         raise ConfigError(f"There is no sync log {log_id}: its connection was deleted while the run was waiting.")
-    log, tenant, config, connection_id, name, conn_id, system, entity, path, kind, dry_run, since, until, cursor = row
+    log, tenant, config, connection_id, name, conn_id, system, entity, path, kind, dry_run, *moments = row
+    since, until, cursor, started_at = moments
     return SyncRun(
         log_id=log,
         tenant_id=tenant,
@@ -203,6 +215,7 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
         dry_run=dry_run,
         window=Window(since, until),
         cursor_before=cursor,
+        started_at=started_at,
     )
 
 
@@ -255,6 +268,11 @@ def note_pages(connection: Connection, log_id: SyncLogId, *, pages: int, landing
 def note_total(connection: Connection, log_id: SyncLogId, *, chunks: int) -> None:
     """Say how many chunks there are to apply: a log with fewer applied did not finish."""
     connection.execute(TOTAL, (chunks, log_id))
+
+
+def forget_chunks(connection: Connection, log_id: SyncLogId) -> None:
+    """The pages are read anew: chunks will hold other records, so those that were applied count no more."""
+    connection.execute(FORGET_CHUNKS, (log_id,))
 
 
 def chunks_total(connection: Connection, log_id: SyncLogId) -> int:

@@ -27,7 +27,7 @@ class RunRequest:
     """What somebody asked for. `kind` is "scheduled", "manual" or "backfill"; times are UTC.
 
     `interval` is the data interval of a scheduled run or a backfill. `attempt_key` names this attempt, so that planning
-    it twice opens its logs once.
+    it twice opens its logs once. `cleared`: a person wants this run again, so `every` does not hold it back.
     """
 
     kind: str
@@ -41,6 +41,12 @@ class RunRequest:
     dag_run_id: str | None = None
     attempt_key: str | None = None
     triggered_by: str | None = None
+    cleared: bool = False
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether it reads on from the cursor to now, as a scheduled run does, so that the next one can wait."""
+        return self.kind != "backfill" and not self.dry_run and self.since is None and self.until is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +67,14 @@ def plan(connection: Connection, request: RunRequest, *, system: str, entity: st
     found = planning.candidates(connection, system=system, entity=entity, name=request.connection)
     if request.connection is not None:
         _check_named(connection, request.connection, found, system=system, entity=entity)
+    opened = sync_logs.opened_by(connection, request.attempt_key) if request.attempt_key else {}
     planned = []
     for candidate in found:
-        if not candidate.is_active or (request.kind == "scheduled" and not _is_due(candidate, now)):
+        label = f"{candidate.connection} {entity}"
+        if candidate.config_id in opened:  # this task was killed after it had opened the log
+            planned.append(PlannedRun(opened[candidate.config_id], label))
+            continue
+        if not candidate.is_active or not (request.kind != "scheduled" or request.cleared or _is_due(candidate, now)):
             continue
         window, kind = _window(candidate, request)
         if window.since is not None and window.until is not None and window.since >= window.until:
@@ -83,8 +94,9 @@ def plan(connection: Connection, request: RunRequest, *, system: str, entity: st
                     triggered_by=request.triggered_by,
                 ),
             )
-            planning.note_started(connection, candidate.config_id, now)
-        planned.append(PlannedRun(log_id, f"{candidate.connection} {entity}"))
+            if request.reads_on:
+                planning.note_started(connection, candidate.config_id, now)
+        planned.append(PlannedRun(log_id, label))
         log.info("sync_planned", sync_log=log_id, kind=kind, since=window.since, until=window.until)
     return planned
 
