@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import psycopg
 import pytest
 
 from erpflow.connectors.base import Page, PageToken
-from erpflow.errors import DatabaseUnavailable, ProtocolError, VendorUnavailable
+from erpflow.errors import ConfigError, DatabaseUnavailable, ProtocolError, VendorUnavailable
 from erpflow.store import pull
 from erpflow.store.database import Database
 from erpflow.sync.pull import finish, note_failure
@@ -112,3 +113,54 @@ def test_keys_that_hold_any_character_are_told_apart(shop: Shop) -> None:
     assert shop.sync(records).counts == Counts(read=len(odd), created=len(odd))
     assert shop.sync(records, full=True).counts == Counts(read=len(odd), unchanged=len(odd))
     assert {key for (key,) in shop.rows("SELECT remote_id FROM erpflow.erp_entity_sync_records")} == set(odd)
+
+
+def test_an_extract_that_is_cleared_fetches_a_damaged_page_again_and_all_behind_it(shop: Shop) -> None:
+    log_id = shop.plan()
+    records = [customer(n) for n in range(300)]
+    shop.job(log_id).extract(ShopConnector(records))
+    shop.job(log_id).transform()
+    shop.job(log_id).load()
+    next(shop.folder.rglob("page-000002.json")).write_bytes(b"cut")
+    with pytest.raises(ConfigError, match="Clear the extract task to fetch it again"):
+        shop.job(log_id).transform()
+
+    vendor = ShopConnector(records)
+    shop.job(log_id).extract(vendor)
+    shop.job(log_id).transform()
+
+    assert vendor.pages_served == 2
+    assert shop.job(log_id).load() == Counts(read=300, unchanged=300)
+    assert finish(shop.database, log_id).status == "completed"
+
+
+def test_an_extract_that_did_not_finish_is_not_taken_for_an_empty_one(shop: Shop) -> None:
+    log_id = shop.plan()
+    with pytest.raises(ConfigError, match="the extract did not finish"):
+        shop.job(log_id).transform()
+
+
+def test_refused_records_do_not_keep_their_chunk_in_memory(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cyclic collector rests during a run, so an exception that is kept would keep the payload of its chunk."""
+    monkeypatch.setattr("erpflow.sync.transform.CHUNK_RECORDS", 100)
+    shop.do("ALTER TABLE app.customers ALTER COLUMN city TYPE varchar(10)")
+    bad = {"address": {"city": "a city with a long name"}}
+    log_id = shop.plan()
+    gc.collect()
+    gc.disable()
+    try:
+        shop.job(log_id).run_whole(ShopConnector([customer(n, **(bad if n % 100 == 5 else {})) for n in range(500)]))
+        kept = [found for found in gc.get_objects() if isinstance(found, psycopg.Error)]
+    finally:
+        gc.enable()
+    assert finish(shop.database, log_id).counts == Counts(read=500, created=495, rejected=5)
+    assert kept == []
+
+
+def test_a_load_that_goes_on_after_a_kill_tells_of_the_whole_run(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("erpflow.sync.transform.CHUNK_RECORDS", 2_000)
+    log_id = shop.plan()
+    shop.job(log_id).extract(ShopConnector(RECORDS))
+    shop.job(log_id).transform()
+    shop.job(log_id).load()
+    assert shop.job(log_id).load() == Counts(read=5_000, created=5_000)

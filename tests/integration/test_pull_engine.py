@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from erpflow.errors import ConfigError
 from erpflow.store.database import Database
 from erpflow.vocabulary import Counts, SyncStatus
-from tests.engine import CUSTOMER, START, Shop, customer, order
+from tests.engine import CUSTOMER, START, Shop, ShopConnector, customer, order
 
 
 @pytest.fixture
@@ -107,6 +107,18 @@ def test_a_record_dated_in_the_future_does_not_drag_the_cursor_along(shop: Shop)
     ]
 
 
+def test_a_read_without_order_leaves_the_cursor_before_its_start(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record behind it may have changed while it went on: only what changed before it began is surely read."""
+    entities = {name: replace(entity, ordered=False) for name, entity in ShopConnector.spec.entities.items()}
+    monkeypatch.setattr(ShopConnector, "spec", replace(ShopConnector.spec, entities=entities))
+    log_id = shop.plan()
+    during = customer(2, modified=datetime.now(UTC).isoformat())
+    shop.job(log_id).run_whole(ShopConnector([customer(1), during]))
+    assert shop.rows("SELECT cursor_at FROM erpflow.erp_sync_configs WHERE entity = 'customer'") == [
+        (START + timedelta(seconds=1),)
+    ]
+
+
 def test_a_window_that_would_leave_a_gap_does_not_move_the_cursor(shop: Shop) -> None:
     shop.sync([customer(n) for n in range(10)])
     shop.sync([customer(n) for n in range(5000)], since=START + timedelta(seconds=4000))
@@ -190,6 +202,14 @@ def test_a_reject_keeps_the_record_whole_and_is_resolved_once_it_lands(shop: Sho
 
     assert shop.rows("SELECT status FROM erpflow.erp_rejects") == [("resolved",)]
     assert shop.rows("SELECT name FROM app.customers") == [("Customer 1",)]
+
+
+def test_a_reject_that_is_mended_while_it_is_read_is_resolved(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("erpflow.sync.transform.CHUNK_RECORDS", 100)
+    mended = customer(1, modified=(START + timedelta(hours=1)).isoformat())
+    summary = shop.sync([customer(1, name=None), *(customer(n) for n in range(2, 300)), mended])
+    assert summary.counts == Counts(read=300, created=299, rejected=1)
+    assert shop.rows("SELECT status FROM erpflow.erp_rejects") == [("resolved",)]
 
 
 def test_a_record_without_a_key_is_not_kept_again_by_every_run(shop: Shop) -> None:
@@ -321,7 +341,6 @@ def test_a_changed_mapping_reads_everything_again(shop: Shop) -> None:
 
 def test_stage_by_stage_and_all_at_once_end_alike(fresh_database: Database, tmp_path: Path) -> None:
     from erpflow.sync.pull import finish
-    from tests.engine import ShopConnector
 
     records = [customer(n, name=None if n % 50 == 0 else f"Customer {n}") for n in range(500)]
     whole, staged = (

@@ -131,6 +131,23 @@ class Landing:
         """The totals, or None while the extract has not finished."""
         return self._read("extracted.json", Extracted)
 
+    def first_damaged(self) -> int | None:
+        """The first page of a finished extract that is missing or altered; None when all are whole."""
+        extracted = self.extracted()
+        for number in range(1, (extracted.pages if extracted else 0) + 1):
+            try:
+                self.page(number)
+            except ConfigError:
+                return number
+        return None
+
+    def forget_from(self, number: int) -> None:
+        """Make page `number` and all behind it count as not landed, so that the extract goes on from there."""
+        extracted = self.extracted()
+        for page in range(number, (extracted.pages if extracted else 0) + 1):
+            (self._folder / f"page-{page:06d}.note").write_bytes(b"")
+        (self._folder / "extracted.json").write_bytes(b"")
+
     def put_chunk(self, version: str, number: int, payload: bytes) -> None:
         """Keep a transformed chunk of the mapping `version`; its fingerprint goes first, in eight bytes."""
         folder = self._folder / version

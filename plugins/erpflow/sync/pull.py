@@ -100,7 +100,12 @@ class PullJob:
             self._target(connection, self.program())
 
     def extract(self, connector: Connector, *, on_progress: OnProgress = _silent) -> Extracted:
-        """Land every page."""
+        """Land every page. Run again after it had finished, it fetches anew from the first page that was damaged."""
+        damaged = self.landing.first_damaged()
+        if damaged is not None:
+            with self.database.session() as connection:
+                sync_logs.forget_chunks(connection, self.run.log_id)
+            self.landing.forget_from(damaged)
         extracted = extract(self.run, connector, self.landing, on_page=self._on_page(Progress(), on_progress))
         with self.database.session() as connection:
             self._note_pages(connection, extracted.pages)
@@ -109,7 +114,15 @@ class PullJob:
         return extracted
 
     def transform(self) -> int:
-        """Write the chunks of every landed page to the landing area; how many there are."""
+        """Write the chunks of every landed page to the landing area; how many there are.
+
+        Raises ConfigError when the extract has not finished: its pages would be taken for all there are.
+        """
+        if self.landing.extracted() is None:
+            raise ConfigError(
+                f"The pages of this run are not all in {self.landing.location}: the extract did not finish, or they "
+                "were cleaned up. Clear the extract task: it fetches what is missing."
+            )
         program = self.program()
         version, number = program.mapping.version, 0
         with self.database.session() as connection:
@@ -120,10 +133,11 @@ class PullJob:
         return number
 
     def load(self, *, on_progress: OnProgress = _silent) -> Counts:
-        """Apply the chunks that are not applied yet; what became of them."""
-        program, progress = self.program(), Progress()
-        self._load(program, lambda applied: self._landed_chunks(program, applied), progress, on_progress)
-        return progress.counts
+        """Apply the chunks that are not applied yet; what became of all of the run, earlier tries included."""
+        program = self.program()
+        self._load(program, lambda applied: self._landed_chunks(program, applied), Progress(), on_progress)
+        with self.database.session() as connection:
+            return sync_logs.summary(connection, self.run.log_id).counts
 
     def run_whole(self, connector: Connector, *, on_progress: OnProgress = _silent) -> Counts:
         """Extract, transform and load at once, overlapping."""
@@ -178,11 +192,11 @@ class PullJob:
         return bytes(self.connector.split(self.run.entity, landed.raw)[position])
 
     def _transformer(self, program: PullProgram, connection: sync_logs.Connection) -> Transformer:
-        now = self.clock()
-        until = self.run.window.until
-        return Transformer(
-            self.run, self.connector, program, connection, until=min(now, until) if until is not None else now
-        )
+        until = min(self.clock(), self.run.window.until or datetime.max.replace(tzinfo=UTC))
+        if not self.connector.spec.entities[self.run.entity].ordered:
+            # What changes behind a read that follows no order is not met again: the cursor stays before its start.
+            until = min(until, self.run.started_at)
+        return Transformer(self.run, self.connector, program, connection, until=until)
 
     def _target(self, connection: sync_logs.Connection, program: PullProgram) -> PullTarget:
         return pull_target(
