@@ -1,6 +1,6 @@
 """Every error erpflow raises on purpose, grouped by what to do next. The retry policy of every task reads this family.
 
-Ask a person: `ConfigError`, `AuthFailed`, `PermissionDenied`, `ProtocolError`.
+Ask a person: `ConfigError`, `AuthFailed`, `PermissionDenied`, `ProtocolError`, `SyncsFailed`.
 Retry later: `RateLimited` (when it says), `VendorUnavailable`, `DatabaseUnavailable`, `AlreadyRunning`.
 Quarantine this record: `RecordRejected`. Read it again and merge again: `StaleVersion`.
 
@@ -32,6 +32,10 @@ class PermissionDenied(ErpflowError):
 
 class ProtocolError(ErpflowError):
     """The vendor's answer is not what its API promises: fail at once, with the excerpt that surprised us."""
+
+
+class SyncsFailed(ErpflowError):
+    """At least one sync of a DAG run failed: the run ends failed, so that it is seen. Each sync had its own retries."""
 
 
 class RateLimited(ErpflowError):

@@ -91,7 +91,13 @@ def test_retries_follow_the_kind_of_error(dags: dict[str, DAG]) -> None:
         decision = policy.evaluate(error, try_number=3, max_tries=5)
         return decision.action, decision.retry_delay
 
-    for final in (errors.ConfigError, errors.AuthFailed, errors.PermissionDenied, errors.ProtocolError):
+    for final in (
+        errors.ConfigError,
+        errors.AuthFailed,
+        errors.PermissionDenied,
+        errors.ProtocolError,
+        errors.SyncsFailed,
+    ):
         assert decide(final("no")) == (RetryAction.FAIL, None)
     assert decide(errors.RateLimited("slow down", retry_after=77)) == (RetryAction.RETRY, timedelta(seconds=77))
     for passing in (errors.VendorUnavailable, errors.DatabaseUnavailable):

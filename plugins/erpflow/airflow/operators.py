@@ -16,7 +16,7 @@ from airflow.sdk import Asset, AssetAlias, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from erpflow.airflow.links import SyncLogLink
-from erpflow.errors import ErpflowError
+from erpflow.errors import SyncsFailed
 from erpflow.vocabulary import SyncLogId, SyncStatus
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ RUN_KINDS = {"scheduled": "scheduled", "backfill": "backfill"}
 
 PROGRESS_EVERY = 20
 """Pages or chunks between two lines of progress in a task's log."""
-
-
-class SyncsFailed(ErpflowError):
-    """At least one sync of a DAG run failed; the run ends failed, so that it is seen."""
 
 
 class PlanOperator(BaseOperator):
@@ -131,7 +127,7 @@ class LoadOperator(SyncStepOperator):
             counts = job.load(on_progress=_report("loading"))
         log.info("loaded", table=self.table, sync_log=self.run["log_id"], **asdict(counts))
         changed = counts.created + counts.updated + counts.deleted
-        if changed:
+        if changed and not job.run.dry_run:
             context["outlet_events"][AssetAlias(loaded_alias(self.table))].add(
                 table_asset(self.table), extra={"sync_log": self.run["log_id"], **asdict(counts)}
             )
@@ -189,6 +185,7 @@ def run_request(context: Context) -> RunRequest:
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     kind = RUN_KINDS.get(getattr(dag_run.run_type, "value", dag_run.run_type), "manual")
     task_instance = context["ti"]
+    clear_number = getattr(dag_run, "clear_number", 0) or 0
     return RunRequest(
         kind=kind,
         connection=params.get("connection") or None,
@@ -199,8 +196,9 @@ def run_request(context: Context) -> RunRequest:
         interval=(start, end) if start is not None and end is not None else None,
         dag_id=dag_run.dag_id,
         dag_run_id=dag_run.run_id,
-        attempt_key=f"{dag_run.dag_id}/{dag_run.run_id}/{getattr(dag_run, 'clear_number', 0) or 0}",
+        attempt_key=f"{dag_run.dag_id}/{dag_run.run_id}/{clear_number}",
         triggered_by=getattr(dag_run, "triggering_user_name", None) or f"airflow:{task_instance.task_id}",
+        cleared=clear_number > 0,
     )
 
 

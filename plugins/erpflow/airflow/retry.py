@@ -16,13 +16,14 @@ from erpflow.errors import (
     PermissionDenied,
     ProtocolError,
     RateLimited,
+    SyncsFailed,
     VendorUnavailable,
 )
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
-ASK_A_PERSON = (ConfigError, AuthFailed, PermissionDenied, ProtocolError)
+ASK_A_PERSON = (ConfigError, AuthFailed, PermissionDenied, ProtocolError, SyncsFailed)
 LATER = (VendorUnavailable, DatabaseUnavailable)
 
 FIRST_DELAY_S = 5.0
