@@ -189,3 +189,60 @@ def test_a_table_of_which_only_the_key_is_filled_gets_its_lines_too(shop: Shop) 
     shop.sync([customer(1, tags=[{"tag": "a"}])])
     assert shop.sync([customer(1, tags=[{"tag": "b"}], modified=LATER)], full=True).counts.updated == 1
     assert tags(shop) == ["b"]
+
+
+PLACES = """
+  - local: place
+    remote: place
+    type: lookup
+    lookup: {table: app.places, match: code, take: pid}
+"""
+
+
+def make_places(shop: Shop, *rows: tuple[str, str], code: str = "text", pid: str = "bigint", place: str) -> None:
+    shop.do(f"CREATE TABLE app.places (pid {pid}, code {code})")
+    for row in rows:
+        shop.rows("INSERT INTO app.places VALUES (%s, %s) RETURNING pid", *row)
+    shop.do(f"ALTER TABLE app.customers ADD COLUMN place {place}")
+    shop.write_mapping("customer", CUSTOMER + PLACES)
+
+
+@pytest.mark.parametrize(
+    ("code", "stored", "sent"),
+    [
+        ("int", "7", 7),
+        ("numeric(10,2)", "7", "7"),
+        ("numeric(10,2)", "7.5", 7.5),
+        ("char(5)", "ab", "ab"),
+        ("uuid", "9e0b37d4-0d7f-4b0f-9e65-0d7b6b3c4c11", "9E0B37D4-0D7F-4B0F-9E65-0D7B6B3C4C11"),
+    ],
+)
+def test_a_look_up_finds_a_key_of_any_type(shop: Shop, code: str, stored: str, sent: Any) -> None:
+    make_places(shop, ("1", stored), code=code, place="bigint")
+    assert shop.sync([customer(1, place=sent)]).counts == Counts(read=1, created=1)
+
+
+def test_a_looked_up_value_that_the_column_does_not_take_rejects_that_record_only(shop: Shop) -> None:
+    make_places(shop, ("much too long", "a"), ("ok", "b"), pid="text", place="varchar(4)")
+    records = [customer(n, place="a" if n == 2 else "b") for n in range(4)]
+    assert shop.sync(records).counts == Counts(read=4, created=3, rejected=1)
+
+
+def test_a_look_up_into_a_column_of_another_type_is_a_matter_for_a_person(shop: Shop) -> None:
+    make_places(shop, ("x", "a"), pid="text", place="bigint")
+    with pytest.raises(ConfigError, match="is of type bigint but expression is of type text"):
+        shop.sync([customer(1, place="a")])
+
+
+def test_a_deferred_constraint_rejects_the_record_and_not_the_commit(shop: Shop) -> None:
+    shop.do("CREATE TABLE app.cities (city text PRIMARY KEY); INSERT INTO app.cities VALUES ('Ljubljana')")
+    shop.do("ALTER TABLE app.customers ADD FOREIGN KEY (city) REFERENCES app.cities DEFERRABLE INITIALLY DEFERRED")
+    nowhere = customer(2, address={"city": "Nowhere"})
+    assert shop.sync([customer(1), nowhere, customer(3)]).counts == Counts(read=3, created=2, rejected=1)
+
+
+def test_a_unique_value_may_go_from_one_record_to_another(shop: Shop) -> None:
+    shop.do("ALTER TABLE app.customers ADD UNIQUE (phone)")
+    shop.sync([customer(n, phone=str(n)) for n in range(1, 6)])
+    moved = [customer(n, phone=str(n + 1), modified=LATER) for n in range(1, 6)]
+    assert shop.sync(moved, full=True).counts == Counts(read=5, updated=5)

@@ -153,6 +153,10 @@ def translate_errors(database: Database) -> Iterator[None]:
         raise ConfigError(
             f"The database user may not do this in {database.place}: {_first_line(error)}. Grant it the right."
         ) from error
+    except errors.DatatypeMismatch as error:
+        raise ConfigError(
+            f"In the database {database.place}, {_first_line(error)}. Correct the mapping, or the type of the column."
+        ) from error
     except errors.ObjectNotInPrerequisiteState as error:
         raise ConfigError(
             f"The database {database.place} will never do this: {_first_line(error)}. "

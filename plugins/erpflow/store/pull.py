@@ -74,6 +74,7 @@ class ChunkWriter:
         self._target = target
         self._parameters = {"tenant": tenant_id, "config": config_id, "log": log_id}
         self._count = 0
+        self._unique: set[str] = set()  # names of the unique constraints that were met
         connection.execute(pull_sql.create_stages(target))
         self._decide = pull_sql.decide(target).as_bytes(connection)
         self._marks = self._render(
@@ -104,19 +105,37 @@ class ChunkWriter:
         self._count = count
         self._connection.execute(pull_sql.PLANNER)
         self._stage(rows, children, applied)
+        late = []
         ranges = [(1, count)]
         while ranges:
             low, high = ranges.pop()
-            try:
-                with self._connection.transaction():
-                    self._write(low, high, applied)
-            except REFUSALS as error:
-                if low == high:
-                    applied.refused.extend(self._refuse([low], _problem(error, self._target.staged.table.name)))
-                else:
-                    middle = (low + high) // 2
-                    ranges += [(middle + 1, high), (low, middle)]
+            problem = self._attempt(low, high, applied)
+            if problem is None:
+                continue
+            if low < high:
+                middle = (low + high) // 2
+                ranges += [(middle + 1, high), (low, middle)]
+            elif problem.rule in self._unique:
+                late.append(low)
+            else:
+                applied.refused.extend(self._refuse([low], problem))
+        for number in reversed(late):  # what another record of the chunk gave up is free by now
+            problem = self._attempt(number, number, applied)
+            if problem is not None:
+                applied.refused.extend(self._refuse([number], problem))
         return applied
+
+    def _attempt(self, low: int, high: int, applied: Applied) -> FieldProblem | None:
+        """Write one range of the staged records; what a table says when it refuses, and then nothing is written."""
+        try:
+            with self._connection.transaction():
+                self._write(low, high, applied)
+        except REFUSALS as error:
+            problem = _problem(error, self._target.staged.table.name)
+            if isinstance(error, psycopg.errors.UniqueViolation):
+                self._unique.add(problem.rule)
+            return problem
+        return None
 
     def _stage(self, rows: bytes, children: Sequence[bytes], applied: Applied) -> None:
         for line, problem in self._copy(self._target.staged, rows, child=None):
@@ -132,7 +151,22 @@ class ChunkWriter:
         ]:
             statement = pull_sql.resolve(staged, child=index)
             if statement is not None:
-                self._connection.execute(statement)
+                self._resolve(statement, staged, applied)
+
+    def _resolve(self, statement: sql.Composed, staged: Staged, applied: Applied) -> None:
+        """Look up what a stage refers to; a record whose column does not take what was found is refused alone."""
+        ranges = [(1, self._count)]
+        while ranges:
+            low, high = ranges.pop()
+            try:
+                with self._connection.transaction():
+                    self._connection.execute(statement, {"lo": low, "hi": high})
+            except REFUSALS as error:
+                if low == high:
+                    applied.refused.extend(self._refuse([low], _problem(error, staged.table.name)))
+                else:
+                    middle = (low + high) // 2
+                    ranges += [(middle + 1, high), (low, middle)]
 
     def _copy(self, staged: Staged, payload: bytes, *, child: int | None) -> list[tuple[bytes, FieldProblem]]:
         """COPY a payload; the lines that Postgres refuses are left out and returned, each with the reason.
@@ -188,6 +222,7 @@ class ChunkWriter:
             run(pull_sql.INSERT_RECORDS, self._parameters)
         if True in ties:
             run(pull_sql.UPDATE_RECORDS, self._parameters)
+        run("SET CONSTRAINTS ALL IMMEDIATE")  # a deferred one would refuse the commit, and not a record
         refused = run(pull_sql.REFUSED).fetchall() if outcomes["lookup"] or outcomes["ambiguous"] else []
         if (low, high) != (1, self._count):
             run("DELETE FROM erpflow_decided")  # the next range starts anew; otherwise the commit empties it

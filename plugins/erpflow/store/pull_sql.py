@@ -36,6 +36,7 @@ class LookupTarget:
     table: str | None = None
     match: str | None = None
     take: str | None = None
+    match_type: str = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def copy_stage(staged: Staged, *, child: int | None = None) -> sql.Composed:
 
 
 def resolve(staged: Staged, *, child: int | None = None) -> sql.Composed | None:
-    """Fill the looked-up columns of a stage; None when it has none."""
+    """Fill the looked-up columns of a stage; None when it has none. Parameters: lo, hi (a range of `n`)."""
     if not staged.lookups:
         return None
     assignments = []
@@ -177,14 +178,26 @@ def resolve(staged: Staged, *, child: int | None = None) -> sql.Composed | None:
                 kind=staged.type_of(lookup.column),
             )
         else:
-            found = sql.SQL("(SELECT k.{take} FROM {table} k WHERE k.{match}::text = s.{v} ORDER BY 1 LIMIT 1)").format(
+            found = sql.SQL("(SELECT k.{take} FROM {table} k WHERE {match} = {v} ORDER BY 1 LIMIT 1)").format(
                 take=sql.Identifier(lookup.take or ""),
                 table=sql.Identifier(*(lookup.table or "").split(".", 1)),
-                match=sql.Identifier(lookup.match or ""),
-                v=sql.Identifier("v_" + lookup.column),
+                **_as_written(lookup),
             )
         assignments.append(sql.SQL("{} = {}").format(sql.Identifier("l_" + lookup.column), found))
-    return sql.SQL("UPDATE {} s SET {}").format(stage_name(child), _csv(assignments))
+    return sql.SQL("UPDATE {} s SET {} WHERE s.n BETWEEN %(lo)s AND %(hi)s").format(
+        stage_name(child), _csv(assignments)
+    )
+
+
+def _as_written(lookup: LookupTarget) -> dict[str, sql.Composed]:
+    """Both sides of a look-up as text that is the same for the same value: 7 is 7.00, and a uuid has no case."""
+    match = sql.SQL("k.{}").format(sql.Identifier(lookup.match or ""))
+    value = sql.SQL("s.{}").format(sql.Identifier("v_" + lookup.column))
+    if lookup.match_type.startswith("numeric"):
+        match = sql.SQL("trim_scale({})").format(match)
+    elif lookup.match_type == "uuid":
+        value = sql.SQL("lower({})").format(value)
+    return {"match": sql.SQL("{}::text").format(match), "v": value}
 
 
 def decide(target: PullTarget) -> sql.Composed:

@@ -13,12 +13,22 @@ from erpflow.errors import FieldProblem
 from erpflow.vocabulary import SyncConfigId, SyncLogId, TenantId
 
 RECORD = """
+WITH found AS (
+    SELECT * FROM unnest(%(ids)s::text[], %(payloads)s::bytea[], %(problems)s::text[])
+        AS u (remote_id, payload, problems)
+), seen_again AS (
+    UPDATE erpflow.erp_rejects r
+    SET log_id = %(log)s, problems = u.problems::jsonb, stage = %(stage)s, attempts = r.attempts + 1,
+        last_seen_at = now()
+    FROM found u
+    WHERE u.remote_id IS NULL AND r.remote_id IS NULL AND r.payload = u.payload
+      AND r.sync_config_id = %(config)s AND r.status = 'open'
+    RETURNING r.payload
+)
 INSERT INTO erpflow.erp_rejects (tenant_id, sync_config_id, log_id, remote_id, payload, problems, stage)
 SELECT %(tenant)s, %(config)s, %(log)s, u.remote_id, u.payload, u.problems::jsonb, %(stage)s
-FROM unnest(%(ids)s::text[], %(payloads)s::bytea[], %(problems)s::text[]) AS u (remote_id, payload, problems)
-WHERE u.remote_id IS NOT NULL OR NOT EXISTS (
-    SELECT 1 FROM erpflow.erp_rejects r
-    WHERE r.sync_config_id = %(config)s AND r.remote_id IS NULL AND r.status = 'open' AND r.payload = u.payload)
+FROM found u
+WHERE u.remote_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM seen_again a WHERE a.payload = u.payload)
 ON CONFLICT (sync_config_id, remote_id) WHERE status = 'open' DO UPDATE
 SET log_id = excluded.log_id, payload = excluded.payload, problems = excluded.problems, stage = excluded.stage,
     attempts = erp_rejects.attempts + 1, last_seen_at = now()

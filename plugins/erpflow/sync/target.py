@@ -101,4 +101,5 @@ def _lookup(connection: Connection, column: LookupColumn, *, connection_id: Conn
         table=lookup.table,
         match=lookup.match,
         take=lookup.take,
+        match_type=table.columns[lookup.match].type,
     )
