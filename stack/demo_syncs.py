@@ -11,9 +11,9 @@ from typing import Final
 from erpflow.errors import ErpflowError
 from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping
-from erpflow.store.configs import upsert_config
 from erpflow.store.connections import ensure_connection
 from erpflow.store.planning import note_started
+from erpflow.sync.configure import configure
 from stack.airflow_api import DagRun
 from stack.bring_up import Stack
 from stack.outcome import Outcome, Sync, log_of, outcome_of
@@ -62,15 +62,7 @@ def connect(stack: Stack, mappings: dict[Sync, Mapping]) -> None:
     with stack.database.transaction() as database:
         connection = ensure_connection(database, CONNECTION, system=SYSTEM)
         for sync, mapping in mappings.items():
-            config = upsert_config(
-                database,
-                connection.id,
-                sync.entity,
-                direction=mapping.direction,
-                conflict=mapping.conflict,
-                every=mapping.every,
-                mapping_path=str(_mapping_path(sync)),
-            )
+            config = configure(database, connection.id, mapping, path=str(_mapping_path(sync)))
             # We start each sync ourselves: the scheduled run of the interval that has just ended has nothing due.
             note_started(database, config.id, datetime.now(UTC))
 

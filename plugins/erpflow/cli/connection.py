@@ -115,21 +115,13 @@ def test(debug: bool, name: str) -> None:  # noqa: FBT001  (click hands its obje
 def _add_configs(store: Any, row: ErpConnection) -> list[str]:
     """A sync config for each mapping file of the connection's system."""
     from erpflow.mapping.load import find_mappings, load_mapping
-    from erpflow.store import configs
+    from erpflow.sync.configure import configure
 
     folder = mappings_folder()
     entities = []
     for path in find_mappings(folder / row.system) if (folder / row.system).is_dir() else []:
         found = load_mapping(path)
-        configs.upsert_config(
-            store,
-            row.id,
-            found.entity,
-            direction=found.direction,
-            conflict=found.conflict,
-            every=found.every,
-            mapping_path=str(path.relative_to(folder)),
-        )
+        configure(store, row.id, found, path=str(path.relative_to(folder)))
         entities.append(found.entity)
     return entities
 

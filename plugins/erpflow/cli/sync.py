@@ -92,21 +92,13 @@ def _ensure_config(store: Any, row: ErpConnection, entity: str) -> None:
     """A mapping file without a sync config gets one: the file is what the user edits. ConfigError without either."""
     from erpflow.mapping.load import load_mapping
     from erpflow.store import configs
+    from erpflow.sync.configure import configure
 
     path = mappings_folder() / row.system / f"{entity}.yaml"
     if entity in configs.entities(store, row.id) or not path.is_file():
         configs.get_config(store, row.id, entity)
         return
-    found = load_mapping(path)
-    configs.upsert_config(
-        store,
-        row.id,
-        found.entity,
-        direction=found.direction,
-        conflict=found.conflict,
-        every=found.every,
-        mapping_path=f"{row.system}/{entity}.yaml",
-    )
+    configure(store, row.id, load_mapping(path), path=f"{row.system}/{entity}.yaml")
 
 
 def _pull(db: Database, row: ErpConnection, log_id: SyncLogId, *, label: str) -> RunSummary:

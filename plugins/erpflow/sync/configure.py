@@ -1,0 +1,26 @@
+"""A sync config out of a mapping file: what the file says of direction, conflicts and frequency, for one connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from erpflow.store import configs
+
+if TYPE_CHECKING:
+    from erpflow.mapping.model import Mapping
+    from erpflow.store.configs import SyncConfig
+    from erpflow.store.pull import Connection
+    from erpflow.vocabulary import ConnectionId
+
+
+def configure(connection: Connection, connection_id: ConnectionId, mapping: Mapping, *, path: str) -> SyncConfig:
+    """Make the sync config of a mapping's entity, or bring it up to date. `path` is relative to the mappings folder."""
+    return configs.upsert_config(
+        connection,
+        connection_id,
+        mapping.entity,
+        direction=mapping.direction,
+        conflict=mapping.conflict,
+        every=mapping.every,
+        mapping_path=path,
+    )
