@@ -107,7 +107,8 @@ class StaticSource(Connector):
     @classmethod
     def instant(cls, text: str, *, zone: str) -> datetime | None:
         try:
-            return datetime.fromisoformat(text).astimezone(UTC)
+            moment = datetime.fromisoformat(text)
+            return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
         except ValueError:
             return None
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bench.interpreted_mapping import Interpreter
 from erpflow.errors import ConfigError, RecordRejected
 from erpflow.mapping.compile import MappedRecord, PullProgram, compile_pull, compile_push
+from erpflow.mapping.lines import line_of
 from erpflow.mapping.load import load_mapping, parse_mapping
 from erpflow.mapping.model import Mapping
 
@@ -184,6 +185,15 @@ def outcome(work: Any, raw: bytes) -> Outcome:
     return ("mapped", list(mapped.values), [[list(row) for row in rows] for rows in mapped.children])
 
 
+def line_outcome(program: PullProgram, raw: bytes) -> Outcome:
+    """The same of the variant whose row is a line."""
+    try:
+        line, children = program.map_line(raw)
+    except RecordRejected as rejected:
+        return ("rejected", sorted((problem.field, problem.rule) for problem in rejected.problems))
+    return ("mapped", line, [[list(row) for row in rows] for rows in children])
+
+
 def oracle(mapping: Mapping, raw: bytes, zone: str) -> Outcome:
     found, children, problems = Interpreter(mapping, zone=zone)(raw)
     return ("rejected", sorted(problems)) if problems else ("mapped", found, children)
@@ -237,11 +247,14 @@ def test_compiled_lines_do_what_an_interpreter_of_them_does(spec: dict[str, Any]
 
 @settings(quiet, max_examples=100)
 @given(mappings(), records)
-def test_the_typed_the_loose_and_the_careful_variant_agree(mapping: Mapping, record: Any) -> None:
+def test_all_variants_of_a_program_agree(mapping: Mapping, record: Any) -> None:
     raw = encode(record)
     program = compile_pull(mapping, zone="Asia/Kolkata")
     expected = outcome(variant(program, "careful"), raw)
     assert outcome(program.map_record, raw) == expected
+    assert line_outcome(program, raw) == (
+        ("mapped", line_of(expected[1]), expected[2]) if expected[0] == "mapped" else expected
+    )
     if b"\\u0000" not in raw:
         assert outcome(variant(program, "loose"), raw) == expected
 
@@ -277,6 +290,8 @@ def test_any_bytes_become_a_row_or_a_reject(mapping: Mapping, raw: bytes) -> Non
                 text is None or (type(text) is str and "\x00" not in text and text.encode()) is not False
                 for text in texts
             )
+    expected = outcome(program.map_record, raw)
+    assert line_outcome(program, raw)[:2] == (("mapped", line_of(expected[1])) if expected[0] == "mapped" else expected)
 
 
 BOMBS = [
@@ -318,7 +333,7 @@ def test_hostile_bytes_become_a_row_or_a_reject_for_every_type(raw: bytes, kind:
     spec: dict[str, Any] = {"local": "col", "remote": "a", "type": kind, "required": True}
     spec |= {"lookup": {"lookup": {"entity": "x"}}, "picklist": {"values": {"on": "Active"}}}.get(kind, {})
     program = compile_pull(mapping_of([spec, {"local": "deep", "remote": "a.b.0"}], []))
-    for work in (program.map_record, program.identify):
+    for work in (program.map_record, program.map_line, program.identify):
         try:
             work(raw)
         except RecordRejected as rejected:

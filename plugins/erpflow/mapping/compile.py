@@ -3,6 +3,7 @@
     program = compile_pull(load_mapping(path), zone="Asia/Kolkata")
     key, modified = program.identify(raw)
     values, children = program.map_record(raw)      # or RecordRejected, with every problem of the record
+    line, children = program.map_line(raw)          # the same values as one text, see lines.py
 
 Interpreting a mapping record by record costs several times as much (`bench/mapping_speed.py` shows it).
 """
@@ -20,6 +21,7 @@ import msgspec
 
 from erpflow.errors import ConfigError, FieldProblem, RecordRejected
 from erpflow.mapping.emit import Column, Lines, Variant, write_identify, write_program
+from erpflow.mapping.lines import as_line, join
 from erpflow.mapping.model import Children, FieldSpec, Lookup, Mapping
 from erpflow.mapping.paths import Path, dig, dig_first, parse_path, peek
 from erpflow.mapping.pipeline import constant_text, default_text, field_reader, zone_of
@@ -83,7 +85,8 @@ class PullProgram:
     """The compiled way from remote to local. `seed` (64 bits, from the mapping's version) goes into record hashes.
 
     `identify(raw)` gives the record's key and the text of its modification time. `map_record(raw)` gives the whole
-    record. Both take any bytes, and raise RecordRejected and nothing else.
+    record, `map_line(raw)` the same with its row as a line. All take any bytes, and raise RecordRejected and nothing
+    else.
     """
 
     mapping: Mapping
@@ -94,6 +97,7 @@ class PullProgram:
     seed: int
     identify: Callable[[RawBytes], tuple[str, str | None]]
     map_record: Callable[[RawBytes], MappedRecord]
+    map_line: Callable[[RawBytes], tuple[str, tuple[list[Row], ...]]]
     source: str
 
     def with_zone(self, zone: str) -> PullProgram:
@@ -267,7 +271,7 @@ def _compile_mapping(mapping: Mapping, names: dict[str, Any], zone: tzinfo) -> s
     variants = [Variant.LOOSE, Variant.CAREFUL]
     if node.nameable():
         names["decode"] = msgspec.json.Decoder(struct_of(node), float_hook=Decimal).decode
-        variants.insert(0, Variant.TYPED)
+        variants[:0] = [Variant.TYPED, Variant.LINE]
     return write_program(names, node, columns, lines, variants=variants)
 
 
@@ -291,9 +295,11 @@ def compile_pull(mapping: Mapping, *, zone: str = "UTC") -> PullProgram:
         "NUL_ESCAPE": b"\\u0000",
         "RecordRejected": RecordRejected,
         "UNREADABLE": UNREADABLE,
+        "as_line": as_line,
         "decode_object": _object_decoder(),
         "dig": dig,
         "dig_first": dig_first,
+        "join": join,
         "new": tuple.__new__,
         "peek": peek,
     }
@@ -311,5 +317,6 @@ def compile_pull(mapping: Mapping, *, zone: str = "UTC") -> PullProgram:
         seed=int(mapping.version, 16),
         identify=names.get("identify", names["identify_loose"]),
         map_record=names.get("typed", names["careful"]),
+        map_line=names.get("line", lambda raw: as_line(names["careful"](raw))),
         source=source,
     )

@@ -1,8 +1,9 @@
 """Writes the source of a compiled program: straight-line code per field, with the common case inline.
 
-A program has three variants of one function. `typed` reads the Struct; `loose` reads plain dicts, for records of an
-unexpected shape; `careful` is `loose` without the short cuts, for records that hold the escape of U+0000. All end in
-the same reader of a field (`pipeline.field_reader`) as soon as a value is not the common one.
+A program has four variants of one function. `typed` reads the Struct; `line` does too, and gives the row as one text
+(`lines.py`) for the bulk path; `loose` reads plain dicts, for records of an unexpected shape; `careful` is `loose`
+without the short cuts, for records that hold the escape of U+0000. All end in the same reader of a field
+(`pipeline.field_reader`) as soon as a value is not the common one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
+from erpflow.mapping.lines import NULL, marked
 from erpflow.mapping.paths import Path
 from erpflow.mapping.shape import Node
 
@@ -20,8 +22,14 @@ class Variant(Enum):
     """How a generated function reads the record, and whether it takes short cuts."""
 
     TYPED = auto()
+    LINE = auto()
     LOOSE = auto()
     CAREFUL = auto()
+
+    @property
+    def reads_struct(self) -> bool:
+        """Whether the record was decoded into the Struct of the mapping."""
+        return self in (Variant.TYPED, Variant.LINE)
 
 
 @dataclass(slots=True)
@@ -70,7 +78,7 @@ class Reach:
 
     def fetch(self, target: str, paths: Sequence[Path]) -> None:
         """Assign the value of the first path that has one."""
-        if self.variant is not Variant.TYPED:
+        if not self.variant.reads_struct:
             self.writer.put(f"{target} = {self._loose(paths)}")
             return
         self.writer.put(f"{target} = {self._typed(paths[0], 'dig' if len(paths) == 1 else 'peek')}")
@@ -131,10 +139,14 @@ class Column:
     def write(self, writer: Writer, reach: Reach, target: str, line: str) -> None:
         """The code that assigns the column's text to `target`; `line` names the line number, "" outside of lists."""
         reach.fetch("v", self.paths)
-        rescued = f"{target}, p = {writer.name('rescue', self.rescue)}(v, p{', ' + line if line else ''})"
+        # In a line a null is a mark; child rows are tuples in every variant, and say so by naming their line.
+        marks = reach.variant is Variant.LINE and not line
+        rescue = writer.name("rescue", marked(self.rescue) if marks and self.rescue else self.rescue)
+        rescued = f"{target}, p = {rescue}(v, p{', ' + line if line else ''})"
         otherwise = "if"
         if self.none is not None:
-            writer.put("if v is None:", f"    {target} = {self.none}")
+            none = repr(NULL) if marks and self.none == "None" else self.none
+            writer.put("if v is None:", f"    {target} = {none}")
             otherwise = "elif"
         if self.shortcut is not None and reach.variant is not Variant.CAREFUL:
             self.shortcut(writer, otherwise, target, rescued)
@@ -173,20 +185,20 @@ def write_columns(writer: Writer, reach: Reach, columns: Sequence[Column], *, pr
 
 def write_lines(writer: Writer, reach: Reach, lines: Lines, *, target: str) -> None:
     """The code that collects the rows of one child table in the list `target`."""
-    loose = reach.variant is Variant.TYPED and reach.node.loose_on(lines.paths[0])
+    loose = reach.variant.reads_struct and reach.node.loose_on(lines.paths[0])
     variant = Variant.LOOSE if loose else reach.variant
     writer.put(f"{target} = []")
     reach.fetch("items", lines.paths)
     writer.put("if items is not None:")
     writer.indent()
-    if variant is Variant.TYPED:
+    if variant.reads_struct:
         writer.put("if type(items) is not list:", "    items = [items]")
     else:
         writer.put(f"items, p = {writer.name('spread', lines.spread)}(items, p)")
     writer.put("n = -1", "for line in items:")
     writer.indent()
     writer.put("n += 1")
-    if variant is not Variant.TYPED:
+    if not variant.reads_struct:
         writer.put("if type(line) is not dict:", f"    p = {writer.name('odd', lines.odd)}(line, p, n)", "    continue")
     inner = Reach(writer, "line", lines.node, variant)
     row = write_columns(writer, inner, lines.columns, prefix="l", line="n")
@@ -209,6 +221,16 @@ _OPENING = {
         "        r = decode(data)",
         "    except UNREADABLE:",
         "        return loose(data)",
+    ),
+    Variant.LINE: (
+        "def line(raw):",
+        "    data = bytes(raw)",
+        "    if BACKSLASH in data and NUL_ESCAPE in data:",
+        "        return as_line(careful(data))",
+        "    try:",
+        "        r = decode(data)",
+        "    except UNREADABLE:",
+        "        return as_line(loose(data))",
     ),
     Variant.LOOSE: ("def loose(data):", "    r = decode_object(data)"),
     Variant.CAREFUL: ("def careful(data):", "    r = decode_object(data)"),
@@ -235,7 +257,10 @@ def write_program(
             write_lines(writer, reach, lines, target=f"c{number}")
         collected = "".join(f"c{number}, " for number in range(len(children)))
         writer.put("if p is not None:", "    raise RecordRejected(p)")
-        writer.put(f"return new(MappedRecord, ({row}, ({collected})))", "")
+        made = (
+            f"join({row}), ({collected})" if variant is Variant.LINE else f"new(MappedRecord, ({row}, ({collected})))"
+        )
+        writer.put(f"return {made}", "")
         writer.dedent()
     return writer.source()
 

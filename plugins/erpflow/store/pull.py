@@ -16,6 +16,7 @@ from psycopg import sql
 
 from erpflow.errors import FieldProblem
 from erpflow.store import pull_sql
+from erpflow.store.pull_direct import DirectCopy
 from erpflow.store.pull_sql import PullTarget, Staged
 from erpflow.vocabulary import SyncConfigId, SyncLogId, TenantId
 
@@ -42,11 +43,24 @@ COPY_CONTEXT = re.compile(r"line (\d+)(?:, column v_([^:]+))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A staged record that the table refuses: where its bytes are in the landing area, and why."""
+class Batch:
+    """Records to apply, numbered from 1, as COPY text: a head (`pull_sql.HEAD`) and a row each, and child lines.
 
-    page: int
-    position: int
+    `fresh`: none of them was known when the run began, so that all of them are likely to be new.
+    """
+
+    count: int
+    heads: bytes
+    rows: bytes
+    children: Sequence[bytes] = ()
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that the table refuses: its number in the batch, and why."""
+
+    number: int
     problems: tuple[FieldProblem, ...]
 
 
@@ -73,6 +87,7 @@ class ChunkWriter:
         self._connection = connection
         self._target = target
         self._parameters = {"tenant": tenant_id, "config": config_id, "log": log_id}
+        self._direct = DirectCopy(connection, target, parameters=self._parameters)
         self._count = 0
         self._unique: set[str] = set()  # names of the unique constraints that were met
         connection.execute(pull_sql.create_stages(target))
@@ -97,16 +112,23 @@ class ChunkWriter:
     def _render(self, statements: Iterable[sql.Composable]) -> list[bytes]:
         return [statement.as_bytes(self._connection) for statement in statements]
 
-    def apply(self, rows: bytes, *, count: int, children: Sequence[bytes]) -> Applied:
-        """Stage and write `count` rows (COPY text lines numbered from 1) and the lines of their child tables."""
+    def apply(self, batch: Batch) -> Applied:
+        """Write the records of a batch; those that the table refuses are left out, each with the reason."""
         applied = Applied()
-        if count == 0:
+        if batch.count == 0:
             return applied
-        self._count = count
         self._connection.execute(pull_sql.PLANNER)
-        self._stage(rows, children, applied)
+        if self._direct.apply(batch):
+            applied.outcomes["created"] = batch.count
+        else:
+            self._apply_staged(batch, applied)
+        return applied
+
+    def _apply_staged(self, batch: Batch, applied: Applied) -> None:
+        self._count = batch.count
+        self._stage(batch, applied)
         late = []
-        ranges = [(1, count)]
+        ranges = [(1, batch.count)]
         while ranges:
             low, high = ranges.pop()
             problem = self._attempt(low, high, applied)
@@ -123,7 +145,6 @@ class ChunkWriter:
             problem = self._attempt(number, number, applied)
             if problem is not None:
                 applied.refused.extend(self._refuse([number], problem))
-        return applied
 
     def _attempt(self, low: int, high: int, applied: Applied) -> FieldProblem | None:
         """Write one range of the staged records; what a table says when it refuses, and then nothing is written."""
@@ -137,11 +158,12 @@ class ChunkWriter:
             return problem
         return None
 
-    def _stage(self, rows: bytes, children: Sequence[bytes], applied: Applied) -> None:
+    def _stage(self, batch: Batch, applied: Applied) -> None:
+        numbered = zip(range(1, batch.count + 1), batch.heads.split(b"\n"), batch.rows.split(b"\n"), strict=False)
+        rows = b"".join([b"%d\t%b\t%b\n" % line for line in numbered])
         for line, problem in self._copy(self._target.staged, rows, child=None):
-            _, page, position, _ = line.split(b"\t", 3)
-            applied.refused.append(Refused(int(page), int(position), (problem,)))
-        for number, (child, payload) in enumerate(zip(self._target.children, children, strict=True)):
+            applied.refused.append(Refused(int(line.split(b"\t", 1)[0]), (problem,)))
+        for number, (child, payload) in enumerate(zip(self._target.children, batch.children, strict=True)):
             for line, problem in self._copy(child.staged, payload, child=number):
                 n = int(line.split(b"\t", 1)[0])
                 applied.refused.extend(self._refuse([n], problem))
@@ -226,7 +248,7 @@ class ChunkWriter:
         refused = run(pull_sql.REFUSED).fetchall() if outcomes["lookup"] or outcomes["ambiguous"] else []
         if (low, high) != (1, self._count):
             run("DELETE FROM erpflow_decided")  # the next range starts anew; otherwise the commit empties it
-        applied.refused += [Refused(page, place, self._explain(outcome, why)) for page, place, outcome, why in refused]
+        applied.refused += [Refused(n, self._explain(outcome, why)) for n, outcome, why in refused]
         applied.outcomes += Counter({name: outcomes[name] for name in outcomes if name not in REFUSED_OUTCOMES})
 
     def _outcomes(self) -> tuple[Counter[str], set[bool]]:
@@ -240,11 +262,9 @@ class ChunkWriter:
         return outcomes, ties
 
     def _refuse(self, numbers: list[int], problem: FieldProblem) -> list[Refused]:
-        """Take staged records out, and say where their bytes are."""
-        rows = self._connection.execute(
-            "DELETE FROM erpflow_stage WHERE n = ANY (%s) RETURNING page, position", (numbers,)
-        ).fetchall()
-        return [Refused(page, position, (problem,)) for page, position in rows]
+        """Take staged records out; one that is out already was refused before."""
+        rows = self._connection.execute("DELETE FROM erpflow_stage WHERE n = ANY (%s) RETURNING n", (numbers,))
+        return [Refused(n, (problem,)) for (n,) in rows]
 
     def _explain(self, outcome: str, missing: Sequence[str]) -> tuple[FieldProblem, ...]:
         if outcome == "ambiguous":

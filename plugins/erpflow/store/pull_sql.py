@@ -19,8 +19,11 @@ from erpflow.vocabulary import SyncConfigId
 
 PLANNER = "SET LOCAL enable_seqscan = off; SET LOCAL random_page_cost = 1.1; SET LOCAL jit = off"
 
-FIXED = ("n", "page", "position", "remote_id", "raw_hash", "remote_version", "remote_modified_at")
-FIXED_TYPES = ("int", "int", "int", "text", "bigint", "text", "timestamptz")
+HEAD = ("remote_id", "raw_hash", "remote_version", "remote_modified_at")
+"""What a sync record keeps of the vendor's version, in the order of a batch's heads."""
+
+FIXED = ("n", *HEAD)
+FIXED_TYPES = ("int", "text", "bigint", "text", "timestamptz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,7 +415,7 @@ OUTCOMES = "SELECT outcome, known, count(*) FROM erpflow_decided GROUP BY outcom
 
 REFUSED = sql.SQL(
     """
-    SELECT s.page, s.position, d.outcome, d.missing
+    SELECT s.n, d.outcome, d.missing
     FROM erpflow_decided d JOIN erpflow_stage s USING (n) WHERE d.outcome IN ('lookup', 'ambiguous') ORDER BY s.n
     """
 )

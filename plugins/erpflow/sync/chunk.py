@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from erpflow.errors import FieldProblem
+from erpflow.mapping.lines import FIELD, NULL, line_of
 from erpflow.store.rejects import Reject
 
 CHUNK_RECORDS = 10_000
@@ -32,8 +33,11 @@ class ChunkReject(msgspec.Struct, frozen=True):
 class Chunk(msgspec.Struct, frozen=True):
     """Records as COPY text, numbered from 1, with everything the transaction that applies them must know.
 
-    `read` = `count` + `unchanged` + `superseded` + rejects. `modified_to`: how far the cursor may move when it is
-    applied (None: it says nothing). `retried`: ids among the rows that have an open reject. `last`: no chunk follows.
+    `heads` holds a line for each record with what its sync record keeps, `rows` one with its columns,
+    `children` the lines of the child tables behind the number of their record. `origins`: page and position of each
+    record, flat. `read` = `count` + `unchanged` + `superseded` + rejects. `modified_to`: how far the cursor may move
+    when it is applied (None: it says nothing). `retried`: ids among the rows that have an open reject. `fresh`: no
+    record of this config was known when the run began. `last`: no chunk follows.
     """
 
     number: int
@@ -41,12 +45,19 @@ class Chunk(msgspec.Struct, frozen=True):
     count: int
     unchanged: int
     superseded: int
+    heads: bytes
     rows: bytes
     children: list[bytes]
+    origins: list[int]
     rejects: list[ChunkReject]
     retried: list[str]
     modified_to: datetime | None
+    fresh: bool
     last: bool
+
+    def origin(self, number: int) -> tuple[int, int]:
+        """Page and position in the landing area of record `number`."""
+        return self.origins[2 * number - 2], self.origins[2 * number - 1]
 
     def encode(self) -> bytes:
         """As bytes for the landing area."""
@@ -59,20 +70,26 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 def copy_text(rows: Sequence[Sequence[str | None]]) -> bytes:
-    r"""Rows as COPY text: fields by tabs, lines by line ends, None as `\N`, special characters in values escaped.
+    r"""Rows as COPY text: fields by tabs, lines by line ends, None as `\N`, special characters in values escaped."""
+    text = copy_lines([line_of(row) for row in rows], columns=len(rows[0])) if rows else b""
+    return b"".join(map(_careful_line, rows)) if text is None else text
+
+
+def copy_lines(lines: Sequence[str], *, columns: int) -> bytes | None:
+    r"""Rows of `columns` columns, each as one line of the mapping (`lines.py`), as COPY text.
 
     The whole chunk is joined with characters that values hardly ever hold, escaped as bytes in one go, and then given
-    its tabs and line ends: per value, that would cost several times as much. Only NUL can stand for None without a
-    doubt: Postgres text cannot hold it, so no mapped value has it.
+    its tabs and line ends: per value, that would cost several times as much. None when some value holds one of our
+    separators: then the values themselves are needed, see `copy_text`.
     """
-    if not rows:
+    if not lines:
         return b""
-    text = LINE.join([FIELD.join([NULL if value is None else value for value in row]) for row in rows]).encode()
-    if text.count(FIELD.encode()) != sum(map(len, rows)) - len(rows) or text.count(LINE.encode()) != len(rows) - 1:
-        return b"".join([_careful_line(row) for row in rows])
+    text = LINE.join(lines).encode()
+    if text.count(_FIELD) != len(lines) * (columns - 1) or text.count(_LINE) != len(lines) - 1:
+        return None
     for special, escaped in ESCAPES.items():
         text = text.replace(special.encode(), escaped.encode())
-    return text.translate(SEPARATORS).replace(NULL.encode(), b"\\N") + b"\n"
+    return text.translate(SEPARATORS).replace(_NULL, b"\\N") + b"\n"
 
 
 def _careful_line(row: Sequence[str | None]) -> bytes:
@@ -81,7 +98,8 @@ def _careful_line(row: Sequence[str | None]) -> bytes:
     return ("\t".join(values) + "\n").encode()
 
 
-FIELD, LINE, NULL = "\x01", "\x02", "\x00"
-SEPARATORS = bytes.maketrans(b"\x01\x02", b"\t\n")
+LINE = "\x02"
+_FIELD, _LINE, _NULL = FIELD.encode(), LINE.encode(), NULL.encode()
+SEPARATORS = bytes.maketrans(_FIELD + _LINE, b"\t\n")
 ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _TABLE = str.maketrans(ESCAPES)

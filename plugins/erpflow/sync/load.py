@@ -16,7 +16,7 @@ from erpflow.errors import RecordRejected
 from erpflow.mapping.compile import PullProgram
 from erpflow.store import locks, rejects, sync_logs
 from erpflow.store.database import Database
-from erpflow.store.pull import Applied, ChunkWriter, Connection, Refused
+from erpflow.store.pull import Applied, Batch, ChunkWriter, Connection, Refused
 from erpflow.store.pull_sql import PullTarget
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.chunk import Chunk
@@ -71,8 +71,8 @@ class Loader:
             if sync_logs.claim_chunk(connection, run.log_id) >= chunk.number:
                 return Counts()
             with connection.transaction(force_rollback=run.dry_run):
-                applied = writer.apply(chunk.rows, count=chunk.count, children=chunk.children)
-                refused = [self._reject(entry) for entry in applied.refused]
+                applied = writer.apply(Batch(chunk.count, chunk.heads, chunk.rows, chunk.children, chunk.fresh))
+                refused = [self._reject(chunk, entry) for entry in applied.refused]
                 self._keep_rejects(connection, chunk, refused)
             counts, reasons = _count(chunk, applied)
             sync_logs.add_counts(connection, run.log_id, chunk=chunk.number, counts=counts, reasons=reasons)
@@ -95,8 +95,8 @@ class Loader:
         if chunk.last:
             rejects.resolve_overtaken(connection, run.log_id)
 
-    def _reject(self, refused: Refused) -> rejects.Reject:
-        raw = self._raw_of(refused.page, refused.position)
+    def _reject(self, chunk: Chunk, refused: Refused) -> rejects.Reject:
+        raw = self._raw_of(*chunk.origin(refused.number))
         try:
             remote_id: str | None = self._program.identify(raw)[0]
         except RecordRejected:

@@ -20,7 +20,7 @@ from erpflow.mapping.compile import PullProgram
 from erpflow.store import pull as store
 from erpflow.store import rejects
 from erpflow.store.sync_logs import SyncRun
-from erpflow.sync.chunk import CHUNK_BYTES, CHUNK_RECORDS, Chunk, ChunkReject, copy_text
+from erpflow.sync.chunk import CHUNK_BYTES, CHUNK_RECORDS, Chunk, ChunkReject, copy_lines, copy_text
 from erpflow.sync.landing import LandedPage
 
 SIGN = 1 << 63
@@ -142,50 +142,56 @@ class Transformer:
     def _chunk(self, batch: _Batch, number: int, *, last: bool) -> Chunk:
         unidentified = len(batch.rejects)
         self._follow(batch)
-        rows: list[tuple[str | None, ...]] = []
+        kept: list[int] = []
+        lines: list[str] = []
         children: list[list[tuple[str | None, ...]]] = [[] for _ in self._program.children]
-        retried: list[str] = []
-        zone, map_record = None, self._program.map_record
+        zone, map_line = None, self._program.map_line
         for position in self._changed(batch):
-            key = batch.keys[position]
             if batch.zones[position] != zone:
                 zone = batch.zones[position]
-                map_record = self._in_zone(zone).map_record
+                map_line = self._in_zone(zone).map_line
             try:
-                values, lines = map_record(batch.raws[position])
+                line, child_lines = map_line(batch.raws[position])
             except RecordRejected as rejected:
-                batch.rejects.append(ChunkReject(key, bytes(batch.raws[position]), list(rejected.problems)))
+                key, raw = batch.keys[position], bytes(batch.raws[position])
+                batch.rejects.append(ChunkReject(key, raw, list(rejected.problems)))
                 continue
-            n = str(len(rows) + 1)
-            rows.append(self._fixed(batch, position, n) + values)
-            for child, child_rows in zip(children, lines, strict=True):
-                child.extend([(n, *line) for line in child_rows])
-            if key in self._open_rejects:
-                retried.append(key)
+            kept.append(position)
+            lines.append(line)
+            if children:
+                n = str(len(kept))
+                for child, child_rows in zip(children, child_lines, strict=True):
+                    child.extend([(n, *row) for row in child_rows])
         unmapped = len(batch.rejects) - unidentified
         return Chunk(
             number=number,
             read=batch.read,
-            count=len(rows),
-            unchanged=len(batch.latest) - len(rows) - unmapped,
+            count=len(kept),
+            unchanged=len(batch.latest) - len(kept) - unmapped,
             superseded=len(batch.keys) - len(batch.latest),
-            rows=copy_text(rows),
+            heads=copy_text([self._head(batch, position) for position in kept]),
+            rows=self._copied(batch, kept, lines),
             children=[copy_text(child) for child in children],
+            origins=[part for position in kept for part in batch.origins[position]],
             rejects=batch.rejects,
-            retried=retried,
+            retried=[key for position in kept if (key := batch.keys[position]) in self._open_rejects],
             modified_to=self._modified_to if last or self._ordered else None,
+            fresh=self._first_load,
             last=last,
         )
 
-    def _fixed(self, batch: _Batch, position: int, n: str) -> tuple[str | None, ...]:
-        """The columns that every staged record has, in the order of the store's `FIXED`."""
-        page, place = batch.origins[position]
+    def _copied(self, batch: _Batch, kept: Sequence[int], lines: Sequence[str]) -> bytes:
+        """The rows as COPY text; the rare chunk with a value that looks like our own separators is mapped again."""
+        text = copy_lines(lines, columns=len(self._program.columns))
+        if text is not None:
+            return text
+        return copy_text([self._in_zone(batch.zones[n]).map_record(batch.raws[n]).values for n in kept])
+
+    def _head(self, batch: _Batch, position: int) -> tuple[str | None, ...]:
+        """What the sync record of a record keeps, in the order of the store's `HEAD`."""
         modified = batch.modified[position]
         when = self._connector.instant(modified, zone=batch.zones[position]) if modified is not None else None
         return (
-            n,
-            str(page),
-            str(place),
             batch.keys[position],
             str(batch.fingerprints[position]),
             modified,
