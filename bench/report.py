@@ -58,7 +58,8 @@ def _verdicts(verdicts: Sequence[Verdict]) -> Table:
     for column in ("what", "target", "found", ""):
         table.add_column(column, justify="right" if column in ("target", "found") else "left")
     for verdict in verdicts:
-        mark = "[green]pass[/]" if verdict.passed else "[red]miss[/]"
+        missed = "[yellow]goal[/]" if verdict.is_goal else "[red]miss[/]"
+        mark = "[green]pass[/]" if verdict.passed else missed
         table.add_row(verdict.what, verdict.target, verdict.found, mark)
     return table
 
