@@ -47,7 +47,14 @@ class RateLimited(ErpflowError):
 
 
 class VendorUnavailable(ErpflowError):
-    """The vendor does not answer, or answers that it is down: retry with exponential backoff and jitter."""
+    """The vendor does not answer, or answers that it is down: retry with exponential backoff and jitter.
+
+    `maybe_done`: the request may have reached the vendor, so what it asked for may be done; False when it never left.
+    """
+
+    def __init__(self, message: str, *, maybe_done: bool = True) -> None:
+        super().__init__(message)
+        self.maybe_done = maybe_done
 
 
 class DatabaseUnavailable(ErpflowError):

@@ -47,6 +47,14 @@ class Deletes(StrEnum):
     IGNORE = "ignore"
 
 
+class Operation(StrEnum):
+    """What is done to one record."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
 class SyncStatus(StrEnum):
     """The state of a sync log. `partial`: it finished, and at least one record was rejected."""
 

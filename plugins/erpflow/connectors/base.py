@@ -7,14 +7,16 @@ and turns the vendor's wire protocol into pages of raw records.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, NewType
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, NewType, Protocol, runtime_checkable
 
 import msgspec
 
-from erpflow.vocabulary import RemoteId, VendorRecord, Window
+from erpflow.errors import FieldProblem
+from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 
 if TYPE_CHECKING:
     from requests.auth import AuthBase
@@ -35,6 +37,11 @@ class EntitySpec:
     `remote` is the vendor's name for it, `key` and `modified` the record fields that identify and date it,
     `page_size` and `bulk_size` in records. `ordered`: pages come in ascending order of `modified`, so the cursor
     may move with every chunk; otherwise it moves only with the last one.
+
+    `writes`: what the vendor lets us do to it, nothing for an entity that is only read. `checks_version`: an update or
+    a delete that names an outdated `modified` is refused by the vendor itself (`Outcome.STALE`); without it the engine
+    reads before it writes. `repeatable_create`: a create sent twice with one idempotency key makes one record.
+    `deleted_feed`: the vendor lists what was deleted (`SupportsDeletedFeed`); otherwise a full read tells.
     """
 
     remote: str
@@ -43,8 +50,10 @@ class EntitySpec:
     page_size: int
     bulk_size: int = 1
     ordered: bool = False
-    writable: bool = False
-    deletable: bool = False
+    writes: frozenset[Operation] = frozenset()
+    checks_version: bool = False
+    repeatable_create: bool = False
+    deleted_feed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,97 @@ class Page:
     next: PageToken | None
     zone: str = "UTC"
     server_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write to a vendor.
+
+    `values` in the vendor's shape: the whole record of a create, only what changed of an update, nothing of a delete.
+    Numbers in it are Decimal or int. `version`: the vendor's `modified` of the record it is based on, as the vendor
+    wrote it; None when it is not known. `idempotency_key` is the same whenever the same change is sent again.
+    """
+
+    operation: Operation
+    idempotency_key: str
+    remote_id: RemoteId | None
+    values: VendorRecord
+    version: str | None = None
+
+
+class Outcome(StrEnum):
+    """What became of one change.
+
+    `done`; `rejected`: the vendor refuses this record; `stale`: it changed since we read it, nothing was done;
+    `missing`: there is no such record any more; `unknown`: it was sent, and nobody knows; `not_sent`: it never left.
+    """
+
+    DONE = "done"
+    REJECTED = "rejected"
+    STALE = "stale"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+    NOT_SENT = "not_sent"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """The outcome of one change.
+
+    `remote_id` of what was written. `record`: the record as the vendor has it now, in the form of a `split` page, when
+    the vendor says so; None otherwise, and then the engine reads it. `problems`: why it was rejected; the rule
+    `duplicate` means that another record holds a value that must be unique.
+    """
+
+    outcome: Outcome
+    remote_id: RemoteId | None = None
+    record: bytes | None = None
+    problems: tuple[FieldProblem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """One record that the vendor deleted, and when (UTC; None when it does not say)."""
+
+    remote_id: RemoteId
+    deleted_at: datetime | None
+
+
+@runtime_checkable
+class SupportsWrites(Protocol):
+    """A connector that writes. Which operations of which entity: `EntitySpec.writes`."""
+
+    def write(self, entity: str, changes: Sequence[Change]) -> list[WriteResult]:
+        """Send at most `bulk_size` changes; one result for each, in their order.
+
+        One bad record is its own result, never an exception. When the vendor goes away in the middle, what was
+        answered is reported, what was under way is `unknown` and the rest `not_sent`. Raises AuthFailed,
+        PermissionDenied, RateLimited, VendorUnavailable or ProtocolError only when no change of the call can have been
+        done.
+        """
+        ...
+
+    def find(self, entity: str, key: VendorRecord) -> list[RemoteId]:
+        """The records whose fields (by remote path) hold these values; at most two, which means "not one"."""
+        ...
+
+    def read_many(self, entity: str, remote_ids: Sequence[RemoteId]) -> Page:
+        """These records as one page, as `read` would land it; those that do not exist are left out."""
+        ...
+
+
+@runtime_checkable
+class SupportsDeletedFeed(Protocol):
+    """A connector whose vendor lists what was deleted."""
+
+    def read_deleted(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:
+        """The deletions of a window, like `read`. Raises the same."""
+        ...
+
+    @classmethod
+    def split_deleted(cls, entity: str, raw: bytes, *, zone: str) -> list[Deletion]:
+        """The deletions of a landed page. Pure. Raises ProtocolError."""
+        ...
 
 
 class Connector(ABC):

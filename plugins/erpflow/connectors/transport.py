@@ -287,6 +287,7 @@ class Transport:
             )
         if _any(reasons, urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError):
             return _Failure(ProtocolError(f"{what}: the compressed body cannot be unpacked ({reasons[-1]})."))
+        left = not _any(reasons, *_NEVER_LEFT)
         if _any(reasons, urllib3.exceptions.NameResolutionError):
             text = f"{what}: no such host. Check the connection's host."
         elif _any(reasons, *_TIMEOUTS) and not _any(reasons, ConnectionRefusedError):
@@ -296,7 +297,8 @@ class Transport:
             )
         else:
             text = f"{what}: the connection broke ({type(reasons[-1]).__name__}: {reasons[-1]})."
-        return _Failure(VendorUnavailable(f"{text} Nothing was lost; the run can be repeated."), again=True)
+        error = VendorUnavailable(f"{text} Nothing was lost; the run can be repeated.", maybe_done=left)
+        return _Failure(error, again=True)
 
     def _redirected(self, call: _Call, answer: Answer) -> _Call | _Failure:
         target = urljoin(call.url, answer.headers.get("Location", ""))
@@ -366,6 +368,14 @@ class _TooLarge(Exception):
 
 _TLS: Final = (requests.exceptions.SSLError, urllib3.exceptions.SSLError)
 _TIMEOUTS: Final = (TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
+_NEVER_LEFT: Final = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.NameResolutionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    requests.exceptions.ConnectTimeout,
+    urllib3.exceptions.ProxyError,
+)
+"""No connection came to be, so no byte of the request was sent."""
 _NETWORK: Final = (requests.exceptions.ConnectionError, requests.exceptions.Timeout, urllib3.exceptions.HTTPError)
 
 
