@@ -1,6 +1,6 @@
 """Every error erpflow raises on purpose, grouped by what to do next. The retry policy of every task reads this family.
 
-Ask a person: `ConfigError`, `AuthFailed`, `PermissionDenied`, `ProtocolError`, `SyncsFailed`.
+Ask a person: `ConfigError`, `AuthFailed`, `PermissionDenied`, `ProtocolError`, `DeletesNeedApproval`, `SyncsFailed`.
 Retry later: `RateLimited` (when it says), `VendorUnavailable`, `DatabaseUnavailable`, `AlreadyRunning`.
 Quarantine this record: `RecordRejected`. Read it again and merge again: `StaleVersion`.
 
@@ -36,6 +36,19 @@ class ProtocolError(ErpflowError):
 
 class SyncsFailed(ErpflowError):
     """At least one sync of a DAG run failed: the run ends failed, so that it is seen. Each sync had its own retries."""
+
+
+class DeletesNeedApproval(ErpflowError):
+    """A run would delete more records than the mapping allows without asking; nothing was deleted.
+
+    `count` of `total` records; `sample`: the ids of the first few.
+    """
+
+    def __init__(self, message: str, *, count: int, total: int, sample: Sequence[str]) -> None:
+        super().__init__(message)
+        self.count = count
+        self.total = total
+        self.sample = tuple(sample)
 
 
 class RateLimited(ErpflowError):

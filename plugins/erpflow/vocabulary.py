@@ -39,12 +39,48 @@ class Conflict(StrEnum):
     MANUAL = "manual"
 
 
+class FieldConflict(StrEnum):
+    """The same for one field, where it is not the record's: `delta` adds both changes of a counter up."""
+
+    LOCAL_WINS = "local_wins"
+    REMOTE_WINS = "remote_wins"
+    NEWEST_WINS = "newest_wins"
+    MANUAL = "manual"
+    DELTA = "delta"
+
+
+class ConflictKind(StrEnum):
+    """What two sides did to one record that cannot both stand."""
+
+    BOTH_UPDATED = "both_updated"
+    LOCAL_UPDATED_REMOTE_DELETED = "local_updated_remote_deleted"
+    LOCAL_DELETED_REMOTE_UPDATED = "local_deleted_remote_updated"
+    BOTH_CREATED = "both_created"
+    UNIQUE_COLLISION = "unique_collision"
+
+
 class Deletes(StrEnum):
     """What a delete on one side does to the other."""
 
     SOFT = "soft"
     HARD = "hard"
     IGNORE = "ignore"
+
+
+class FindDeletes(StrEnum):
+    """How the vendor's deletes are found: by its list of them, or as what a full read does not meet any more."""
+
+    FEED = "feed"
+    SWEEP = "sweep"
+
+
+class RecordStatus(StrEnum):
+    """The state of a sync record. `pending`: a local change is still to be pushed; `frozen`: a person must decide."""
+
+    SYNCED = "synced"
+    PENDING = "pending"
+    FROZEN = "frozen"
+    DELETED = "deleted"
 
 
 class Operation(StrEnum):
@@ -73,6 +109,15 @@ class Window:
 
     since: datetime | None = None
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """Whose a row of state is: the tenant, the sync config and the run that wrote it."""
+
+    tenant_id: TenantId
+    config_id: SyncConfigId
+    log_id: SyncLogId
 
 
 @dataclass(frozen=True, slots=True)

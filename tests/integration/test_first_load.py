@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from erpflow.store import sync_logs
 from erpflow.store.database import Database
 from erpflow.store.pull import Batch
 from erpflow.store.pull_direct import DirectCopy
@@ -167,9 +168,14 @@ fields:
     assert joined == [(2, 2)]
 
 
-def test_a_dry_run_writes_nothing(shop: Shop, ways: list[bool]) -> None:
+def test_a_dry_run_says_what_it_would_create_and_writes_nothing(shop: Shop, ways: list[bool]) -> None:
     summary = shop.sync([customer(n) for n in range(5)], dry_run=True)
-    assert ways == [True]
+    assert ways == [False]
     assert (summary.counts, summary.status) == (Counts(read=5, created=5), SyncStatus.COMPLETED)
     assert shop.rows("SELECT count(*) FROM app.customers") == [(0,)]
     assert shop.rows(TIES) == []
+    with shop.database.session() as connection:
+        planned = sync_logs.plan_of(connection, summary.log_id)
+    assert [(change["change"], change["remote_id"], change["after"]["name"]) for change in planned] == [
+        ("created", f"C{n:06d}", f"Customer {n}") for n in range(5)
+    ]

@@ -137,7 +137,7 @@ def test_each_step_starts_from_the_one_before_and_ends_where_all_at_once_ends(
 def test_an_upgrade_killed_between_two_steps_goes_on_where_it_stood(empty_database: Database) -> None:
     upgrade(empty_database, to="s001")
     assert "erp_sync_logs" not in tables(empty_database, "erpflow")
-    assert upgrade(empty_database).applied == ("s002", "s003")
+    assert upgrade(empty_database).applied == steps()[1:]
 
 
 def test_data_survives_an_upgrade(empty_database: Database) -> None:

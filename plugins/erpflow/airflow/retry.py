@@ -13,6 +13,7 @@ from erpflow.errors import (
     AuthFailed,
     ConfigError,
     DatabaseUnavailable,
+    DeletesNeedApproval,
     PermissionDenied,
     ProtocolError,
     RateLimited,
@@ -23,7 +24,7 @@ from erpflow.errors import (
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
-ASK_A_PERSON = (ConfigError, AuthFailed, PermissionDenied, ProtocolError, SyncsFailed)
+ASK_A_PERSON = (ConfigError, AuthFailed, PermissionDenied, ProtocolError, DeletesNeedApproval, SyncsFailed)
 LATER = (VendorUnavailable, DatabaseUnavailable)
 
 FIRST_DELAY_S = 5.0

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from erpflow.errors import suggestion
 from erpflow.mapping.kinds import FieldType, OnMissing
-from erpflow.mapping.paths import Path, dotted
+from erpflow.mapping.paths import Path, dotted, parse_path
 from erpflow.mapping.pipeline import bound, constant_text, default_text
 from erpflow.mapping.values import Refused, canonical, excerpt
-from erpflow.vocabulary import Direction
+from erpflow.vocabulary import Deletes, Direction, FieldConflict
 
 if TYPE_CHECKING:
     from erpflow.mapping.model import Children, FieldSpec, Mapping
@@ -120,6 +120,15 @@ def _picklist(spec: FieldSpec) -> Iterator[Problem]:
         seen[name] = local
 
 
+def _merged(spec: FieldSpec) -> Iterator[Problem]:
+    if spec.conflict is None:
+        return
+    if spec.only is not None or spec.value is not None:
+        yield Problem(("conflict",), "found on a field of one direction, allowed where both sides can change the field")
+    if spec.conflict is FieldConflict.DELTA and (spec.type is not FieldType.NUMBER or spec.transform):
+        yield Problem(("conflict",), "found delta, allowed on a field of type number without transforms")
+
+
 def _given(spec: FieldSpec) -> Iterator[Problem]:
     """Default and constant must themselves pass the type and the rules; skipped where those are wrong already."""
     if any(True for check in (_rules, _pattern, _bounds) for _ in check(spec)):
@@ -142,13 +151,14 @@ _FIELD_CHECKS: tuple[Callable[[FieldSpec], Iterator[Problem]], ...] = (
     _pattern,
     _bounds,
     _picklist,
+    _merged,
     _given,
 )
 
 
 def check_mapping(mapping: Mapping) -> list[Problem]:
     """What is wrong across the fields of a mapping."""
-    checks = (_match_on, _columns, _child_tables, _directions)
+    checks = (_match_on, _columns, _child_tables, _child_conflicts, _directions, _deletes)
     return [problem for check in checks for problem in check(mapping)]
 
 
@@ -195,6 +205,31 @@ def _child_tables(mapping: Mapping) -> Iterator[Problem]:
             yield Problem((*where, "parent"), f'found "{child.parent}" among the fields too, allowed only here')
 
 
+def _child_conflicts(mapping: Mapping) -> Iterator[Problem]:
+    """Lines are merged as one list, so none of their fields can have a rule of its own."""
+    for place, child in enumerate(mapping.children):
+        for position, spec in enumerate(child.fields):
+            if spec.conflict is not None:
+                at = ("children", place, "fields", position, "conflict")
+                yield Problem(
+                    at, f"found {spec.conflict}, allowed on fields of the record: its lines are merged as one"
+                )
+
+
+def _deletes(mapping: Mapping) -> Iterator[Problem]:
+    pulls = mapping.direction is not Direction.PUSH
+    pushes = mapping.direction is not Direction.PULL
+    if pulls and mapping.deletes.pull is Deletes.SOFT and mapping.local.deleted is None:
+        yield Problem(
+            ("local", "deleted"), "found nothing, allowed the column that a soft delete sets (deletes.pull is soft)"
+        )
+    if pushes and mapping.deletes.push is Deletes.SOFT and mapping.remote.deleted is None:
+        yield Problem(
+            ("remote", "deleted"),
+            "found nothing, allowed {path, value}: what a soft delete sets at the vendor (deletes.push is soft)",
+        )
+
+
 def _directions(mapping: Mapping) -> Iterator[Problem]:
     pulls = mapping.direction is not Direction.PUSH
     pushes = mapping.direction is not Direction.PULL
@@ -207,8 +242,17 @@ def _directions(mapping: Mapping) -> Iterator[Problem]:
             yield from _way_back((*where, "fields"), part)
 
 
+def _written_besides(part: Mapping | Children) -> dict[Path, str]:
+    """The places of the remote record that a push writes itself."""
+    remote = part.remote
+    if isinstance(remote, str | tuple):
+        return {}
+    paths = [remote.external_id, remote.deleted.path if remote.deleted else None]
+    return {parse_path(text): text for text in paths if text is not None}
+
+
 def _way_back(where: Where, part: Mapping | Children) -> Iterator[Problem]:
-    written: dict[Path, str] = {}
+    written = _written_besides(part)
     for position, spec in enumerate(part.fields):
         if not spec.pushes():
             continue

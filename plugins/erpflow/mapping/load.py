@@ -23,6 +23,7 @@ from erpflow.mapping.model import (
     Mapping,
     Part,
     Remote,
+    RemoteFlag,
 )
 from erpflow.mapping.paths import dotted
 from erpflow.mapping.transforms import known_transforms, load_transforms
@@ -154,7 +155,13 @@ def _at(data: Any, where: Where) -> Any:
 
 def _part_at(where: Where) -> type[Part]:
     """The model that knows the keys at a place."""
-    names: dict[str, type[Part]] = {"remote": Remote, "local": Local, "deletes": DeletesEachWay, "lookup": Lookup}
+    names: dict[str, type[Part]] = {
+        "remote": Remote,
+        "local": Local,
+        "deletes": DeletesEachWay,
+        "deleted": RemoteFlag,
+        "lookup": Lookup,
+    }
     words = [step for step in where if isinstance(step, str)]
     if not words:
         return Mapping

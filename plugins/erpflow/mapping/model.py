@@ -25,12 +25,13 @@ from erpflow.mapping.checks import check_field
 from erpflow.mapping.kinds import FieldType, Only, OnMissing
 from erpflow.mapping.paths import Path, parse_path
 from erpflow.mapping.transforms import TransformUse
-from erpflow.vocabulary import Conflict, Deletes, Direction
+from erpflow.vocabulary import Conflict, Deletes, Direction, FieldConflict, FindDeletes
 
 COMPILER_VERSION = 1
 """Part of `Mapping.version`: raise it when compiled programs give other results for the same file."""
 
 _canonical_json = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
+_SHARE = re.compile(r"(100|[0-9]{1,2})%")
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
@@ -39,7 +40,16 @@ TRANSFORM_SCHEMA: dict[str, Any] = {
     "anyOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}],
 }
 _DELETES = {"type": "string", "enum": [word.value for word in Deletes]}
-_EACH_WAY = {"type": "object", "additionalProperties": False}
+_EACH_WAY = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "pull": _DELETES,
+        "push": _DELETES,
+        "find": {"type": "string", "enum": [word.value for word in FindDeletes]},
+        "at_most": {"type": "string", "pattern": f"^{_SHARE.pattern}$"},
+    },
+}
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 COLUMN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$"
 TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}\.[A-Za-z_][A-Za-z0-9_$]{0,62}$"
@@ -76,6 +86,15 @@ def _duration(value: Any) -> Any:
     if found is None:
         raise PydanticCustomError("expected", "{allowed}", {"allowed": "a duration such as 30s, 15m, 1h, 1d or 1w"})
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def _share(value: Any) -> Any:
+    found = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, Decimal):
+        return value
+    if found is None:
+        raise PydanticCustomError("expected", "{allowed}", {"allowed": "a share such as 10%"})
+    return Decimal(found[1]) / 100
 
 
 def _whole_or_each_way(value: Any) -> Any:
@@ -118,6 +137,9 @@ Transforms = Annotated[
     BeforeValidator(_listed),
     WithJsonSchema({"anyOf": [TRANSFORM_SCHEMA, {"type": "array", "items": TRANSFORM_SCHEMA}]}),
 ]
+Share = Annotated[
+    Decimal, BeforeValidator(_share), WithJsonSchema({"type": "string", "pattern": f"^{_SHARE.pattern}$"})
+]
 ValueMap = Annotated[
     dict[str, Any],
     BeforeValidator(_value_map),
@@ -131,28 +153,51 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class RemoteFlag(Part):
+    """The field that marks a record as deleted at the vendor, and the value it then has."""
+
+    path: RemotePath
+    value: Scalar
+
+
 class Remote(Part):
-    """The vendor's side: its name for the entity, the path of the record's key and of its modification time."""
+    """The vendor's side: its name for the entity, the path of the record's key and of its modification time.
+
+    `external_id`: a field of ours in the vendor's record that tells what we created. `deleted`: what a soft delete
+    sets.
+    """
 
     object: Annotated[str, Field(min_length=1)]
     key: RemotePath
     modified: RemotePath | None = None
+    external_id: RemotePath | None = None
+    deleted: RemoteFlag | None = None
 
 
 class Local(Part):
-    """Our side: the table, its key and modification columns, and the columns that find an existing row."""
+    """Our side: the table, its key and modification columns, and the columns that find an existing row.
+
+    `deleted`: the column (a time or a boolean) that a soft delete sets.
+    """
 
     table: Table
     key: Column = "id"
     modified: Column | None = None
+    deleted: Column | None = None
     match_on: tuple[Column, ...] = ()
 
 
 class DeletesEachWay(Part):
-    """What a delete does: `pull`, one in the vendor's system; `push`, one of ours."""
+    """What a delete does: `pull`, one in the vendor's system; `push`, one of ours.
+
+    `find`: how the vendor's are found (its list of them if it has one). `at_most`: the share of the records that one
+    run may delete on either side without being asked.
+    """
 
     pull: Deletes = Deletes.IGNORE
     push: Deletes = Deletes.IGNORE
+    find: FindDeletes | None = None
+    at_most: Share = Decimal("0.1")
 
 
 class Lookup(Part):
@@ -188,6 +233,7 @@ class FieldSpec(Part):
     values: ValueMap | None = None
     lookup: Lookup | None = None
     transform: Transforms = ()
+    conflict: FieldConflict | None = None
 
     @model_validator(mode="after")
     def _makes_sense(self) -> FieldSpec:
@@ -237,7 +283,7 @@ class Mapping(Part):
     deletes: Annotated[
         DeletesEachWay,
         BeforeValidator(_whole_or_each_way),
-        WithJsonSchema({"anyOf": [_DELETES, {**_EACH_WAY, "properties": {"pull": _DELETES, "push": _DELETES}}]}),
+        WithJsonSchema({"anyOf": [_DELETES, _EACH_WAY]}),
     ] = DeletesEachWay()
     every: Duration = timedelta(minutes=30)
     fields: Annotated[tuple[FieldSpec, ...], Field(min_length=1)]
@@ -250,7 +296,15 @@ class Mapping(Part):
         Comments, the order of keys, `every`, `conflict`, `deletes` and `direction` do not change it: they decide
         when and whether, not what. The source of the user's transforms does.
         """
-        content = self.model_dump(exclude={"every", "conflict", "deletes", "direction"}, exclude_defaults=True)
+        policy: Any = {"__all__": {"conflict"}}
+        content = self.model_dump(
+            exclude={
+                **dict.fromkeys(("every", "conflict", "deletes", "direction"), True),
+                "fields": policy,
+                "children": {"__all__": {"fields": policy}},
+            },
+            exclude_defaults=True,
+        )
         digests = sorted(
             {
                 use.digest

@@ -50,6 +50,7 @@ INSERT INTO erpflow.erp_sync_configs AS c (tenant_id, connection_id, entity, dir
 SELECT n.tenant_id, n.id, %(entity)s, %(direction)s, %(conflict)s, %(every)s, %(mapping_path)s
 FROM erpflow.erp_connections n WHERE n.id = %(connection)s
 ON CONFLICT (connection_id, entity) DO UPDATE SET
+    agreed_since = CASE WHEN c.direction = excluded.direction THEN c.agreed_since END,
     direction = excluded.direction, conflict = excluded.conflict, every = excluded.every,
     mapping_path = excluded.mapping_path, updated_at = now()
 RETURNING {columns}

@@ -12,7 +12,7 @@ from erpflow.vocabulary import Direction, SyncConfigId
 
 CANDIDATES = """
 SELECT c.id::text, n.name, n.status, c.entity, c.direction, c.enabled, c.every, c.overlap, c.cursor_at,
-       c.last_started_at
+       c.last_started_at, c.local_cursor_at, c.agreed_since
 FROM erpflow.erp_sync_configs c JOIN erpflow.erp_connections n ON n.id = c.connection_id
 WHERE n.system = %(system)s AND c.entity = %(entity)s
   AND (%(connection)s::text IS NULL OR n.name = %(connection)s)
@@ -43,11 +43,13 @@ class Candidate:
     overlap: timedelta
     cursor_at: datetime | None
     last_started_at: datetime | None
+    local_cursor_at: datetime | None
+    agreed_since: datetime | None
 
     @property
     def is_active(self) -> bool:
-        """Whether it runs at all: switched on, its connection too, and it pulls."""
-        return self.enabled and self.connection_status != "disabled" and self.direction != Direction.PUSH
+        """Whether it runs at all: switched on, and its connection too."""
+        return self.enabled and self.connection_status != "disabled"
 
 
 def candidates(connection: psycopg.Connection[Any], *, system: str, entity: str, name: str | None) -> list[Candidate]:

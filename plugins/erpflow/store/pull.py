@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,11 @@ import psycopg
 from psycopg import sql
 
 from erpflow.errors import FieldProblem
-from erpflow.store import pull_sql
+from erpflow.store import history, pull_sql
 from erpflow.store.pull_direct import DirectCopy
 from erpflow.store.pull_sql import PullTarget, Staged
-from erpflow.vocabulary import SyncConfigId, SyncLogId, TenantId
+from erpflow.store.tracked import Tracked
+from erpflow.vocabulary import SyncConfigId
 
 Connection = psycopg.Connection[Any]
 
@@ -76,22 +77,30 @@ class ChunkWriter:
     """Writes chunks for one sync log over one connection. Temporary tables are made once and emptied by each commit."""
 
     def __init__(
-        self,
-        connection: Connection,
-        target: PullTarget,
-        *,
-        tenant_id: TenantId,
-        config_id: SyncConfigId,
-        log_id: SyncLogId,
+        self, connection: Connection, target: PullTarget, tracked: Tracked, *, parameters: Mapping[str, Any]
     ) -> None:
+        """`parameters` of the statements: tenant, config, log, and `started`, when the run began (UTC).
+
+        `plan` among them: everything will be rolled back, and first creations go into the history too.
+        """
         self._connection = connection
         self._target = target
-        self._parameters = {"tenant": tenant_id, "config": config_id, "log": log_id}
-        self._direct = DirectCopy(connection, target, parameters=self._parameters)
+        self._tracked = tracked
+        self._parameters = parameters
         self._count = 0
         self._unique: set[str] = set()  # names of the unique constraints that were met
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make the temporary tables, and write the statements once."""
+        connection, target = self._connection, self._target
         connection.execute(pull_sql.create_stages(target))
-        self._decide = pull_sql.decide(target).as_bytes(connection)
+        self._direct = DirectCopy(connection, target, parameters=self._parameters)
+        self._is_plan = bool(self._parameters.get("plan"))
+        which = history.EVERYTHING if self._is_plan else history.CHANGES
+        self._decide, self._history = self._render(
+            [pull_sql.decide(target), history.pulled(self._tracked, target, which=which)]
+        )
         self._marks = self._render(
             pull_sql.mark_changed_children(child, number) for number, child in enumerate(target.children)
         )
@@ -152,7 +161,7 @@ class ChunkWriter:
             with self._connection.transaction():
                 self._write(low, high, applied)
         except REFUSALS as error:
-            problem = _problem(error, self._target.staged.table.name)
+            problem = problem_of(error, self._target.staged.table.name)
             if isinstance(error, psycopg.errors.UniqueViolation):
                 self._unique.add(problem.rule)
             return problem
@@ -185,7 +194,7 @@ class ChunkWriter:
                     self._connection.execute(statement, {"lo": low, "hi": high})
             except REFUSALS as error:
                 if low == high:
-                    applied.refused.extend(self._refuse([low], _problem(error, staged.table.name)))
+                    applied.refused.extend(self._refuse([low], problem_of(error, staged.table.name)))
                 else:
                     middle = (low + high) // 2
                     ranges += [(middle + 1, high), (low, middle)]
@@ -217,7 +226,7 @@ class ChunkWriter:
                 bad = int(context.group(1)) - 1 if context else 0
                 if bad:
                     self._copy_once(statement, b"\n".join(piece[:bad]) + b"\n")
-                refused.append((piece[bad], _problem(error, staged.table.name)))
+                refused.append((piece[bad], problem_of(error, staged.table.name)))
                 start, size = start + bad + 1, COPY_PIECE
         return refused
 
@@ -234,6 +243,9 @@ class ChunkWriter:
             for statement in self._marks:
                 run(statement)
             outcomes, ties = self._outcomes()
+        refused = self._refused_in(outcomes)
+        if outcomes["updated"] or True in ties or self._is_plan:
+            run(self._history, self._parameters)
         for outcome, statement in self._rows.items():
             if outcomes[outcome]:
                 run(statement)
@@ -245,11 +257,21 @@ class ChunkWriter:
         if True in ties:
             run(pull_sql.UPDATE_RECORDS, self._parameters)
         run("SET CONSTRAINTS ALL IMMEDIATE")  # a deferred one would refuse the commit, and not a record
-        refused = run(pull_sql.REFUSED).fetchall() if outcomes["lookup"] or outcomes["ambiguous"] else []
-        if (low, high) != (1, self._count):
-            run("DELETE FROM erpflow_decided")  # the next range starts anew; otherwise the commit empties it
-        applied.refused += [Refused(n, self._explain(outcome, why)) for n, outcome, why in refused]
+        self._leave_range(low, high)
+        applied.refused += refused
         applied.outcomes += Counter({name: outcomes[name] for name in outcomes if name not in REFUSED_OUTCOMES})
+
+    def _refused_in(self, outcomes: Counter[str]) -> list[Refused]:
+        """The records of the range that cannot be told where to go."""
+        if not (outcomes["lookup"] or outcomes["ambiguous"]):
+            return []
+        rows = self._connection.execute(pull_sql.REFUSED)
+        return [Refused(n, self._explain(outcome, why)) for n, outcome, why in rows]
+
+    def _leave_range(self, low: int, high: int) -> None:
+        if (low, high) != (1, self._count):
+            # The next range starts anew; after the whole batch the commit empties it.
+            self._connection.execute("DELETE FROM erpflow_decided")
 
     def _outcomes(self) -> tuple[Counter[str], set[bool]]:
         """Records by outcome, and whether those to be written have a sync record (True), have none (False), or both."""
@@ -292,7 +314,7 @@ class ChunkWriter:
         )
 
 
-def _problem(error: psycopg.Error, table: str) -> FieldProblem:
+def problem_of(error: psycopg.Error, table: str) -> FieldProblem:
     """What Postgres said of a value, as the problem of a field."""
     diagnosis = error.diag
     context = COPY_CONTEXT.search(diagnosis.context or "")
@@ -313,16 +335,24 @@ def changed_positions(
     keys: Sequence[str],
     hashes: Sequence[int],
     rejected: Sequence[str],
+    two_way: bool = False,
 ) -> list[int]:
     """Which of these records (by position, from 0) are new or have other bytes than the version that was applied.
 
     Keys and hashes travel as two long strings: the server splits them many times faster than the driver builds arrays.
-    `rejected`: ids with an open reject, which are looked at again whatever their bytes.
+    `rejected`: ids with an open reject, which are looked at again whatever their bytes. `two_way`: so are those of
+    which it is not known what both sides agreed on, since their config used to pull only.
     """
     joined = SEPARATOR.join(keys)
     if joined.count(SEPARATOR) >= len(keys):
         joined = SEPARATOR.join("" if SEPARATOR in key else key for key in keys)
-    parameters = {"config": config_id, "keys": joined, "hashes": ",".join(map(str, hashes)), "rejected": rejected}
+    parameters = {
+        "config": config_id,
+        "keys": joined,
+        "hashes": ",".join(map(str, hashes)),
+        "rejected": rejected,
+        "two_way": two_way,
+    }
     rows = connection.execute(pull_sql.CHANGED, parameters, binary=True)
     return [row[0] - 1 for row in rows]
 

@@ -26,7 +26,7 @@ PLAIN_TEXT: Final = ("text", "character varying")
 """Types of a mapped key whose COPY text is the text of the value itself."""
 
 RECORD_COLUMNS: Final = (
-    *HEAD, "local_id", "sync_config_id", "tenant_id", "log_id",
+    *HEAD, "local_id", "sync_config_id", "tenant_id", "log_id", "first_log_id",
 )  # fmt: skip
 
 UNDONE: Final = (
@@ -56,7 +56,8 @@ class DirectCopy:
         self._is_possible = _is_plain(connection, target)
         self._key_at = target.staged.columns.index(target.key) if target.key in target.staged.columns else None
         self._tail = b"\tnow\n" if target.modified and target.modified not in target.staged.columns else b"\n"
-        self._record_tail = "".join(f"\t{parameters[name]}" for name in ("config", "tenant", "log")).encode() + b"\n"
+        constants = [parameters[name] for name in ("config", "tenant", "log", "log")]
+        self._record_tail = "".join(f"\t{value}" for value in constants).encode() + b"\n"
 
     def apply(self, batch: Batch) -> bool:
         """Write all of a chunk; False when nothing was written and the chunk has to take the usual way."""
@@ -156,7 +157,8 @@ def _untied(target: PullTarget) -> sql.Composed:
             JOIN {table} t ON t.{key} = u.key
             JOIN {table} o ON {same} AND o.{key} <> t.{key}
             WHERE NOT EXISTS (SELECT 1 FROM erpflow.erp_entity_sync_records k
-                              WHERE k.sync_config_id = %(config)s AND k.local_id = o.{key}::text)
+                              WHERE k.sync_config_id = %(config)s AND k.local_id = o.{key}::text
+                                AND k.status <> 'deleted')
         )
         """
     ).format(

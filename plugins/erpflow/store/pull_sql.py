@@ -119,11 +119,22 @@ class PullTarget:
     modified: str | None
     match_on: tuple[str, ...]
     children: tuple[ChildStage, ...] = ()
+    deleted: str | None = None
 
     @property
     def key_column(self) -> Column:
         """The parent's key as the catalogue describes it."""
         return self.staged.table.columns[self.key]
+
+    def set_besides(self) -> list[sql.Composed]:
+        """What an update sets that is not mapped: the row's own time, and that it is not deleted."""
+        assignments = []
+        if self.modified and self.modified not in self.staged.columns:
+            assignments.append(sql.SQL("{} = now()").format(sql.Identifier(self.modified)))
+        if self.deleted and self.deleted not in self.staged.columns:
+            none = "false" if self.staged.table.columns[self.deleted].type == "boolean" else "NULL"
+            assignments.append(sql.SQL("{} = {}").format(sql.Identifier(self.deleted), sql.SQL(none)))
+        return assignments
 
 
 def _csv(parts: Sequence[sql.Composable]) -> sql.Composed:
@@ -135,8 +146,8 @@ def stage_name(child: int | None = None) -> sql.Identifier:
     return sql.Identifier("erpflow_stage" if child is None else f"erpflow_stage_{child}")
 
 
-def create_stages(target: PullTarget) -> sql.Composed:
-    """Temporary tables of the session, emptied by every commit."""
+def create_stages(target: PullTarget, *, besides: sql.Composable | None = None) -> sql.Composed:
+    """Temporary tables of the session, emptied by every commit. `besides`: more columns of `erpflow_decided`."""
     fixed = [sql.SQL(f"{name} {kind}") for name, kind in zip(FIXED, FIXED_TYPES, strict=True)]
     tables: list[tuple[sql.Identifier, list[sql.Composable]]] = [
         (stage_name(), [*fixed, *target.staged.copied_columns(), *target.staged.found_columns()])
@@ -153,6 +164,8 @@ def create_stages(target: PullTarget) -> sql.Composed:
             target.staged.type_of(target.key)
         )
     ]
+    if besides is not None:
+        decided.append(besides)
     tables.append((sql.Identifier("erpflow_decided"), decided))
     statement = sql.SQL("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DELETE ROWS")
     return sql.SQL("; ").join(statement.format(name, _csv(columns)) for name, columns in tables)
@@ -203,11 +216,34 @@ def _as_written(lookup: LookupTarget) -> dict[str, sql.Composed]:
     return {"match": sql.SQL("{}::text").format(match), "v": value}
 
 
-def decide(target: PullTarget) -> sql.Composed:
+ONE_WAY = sql.SQL(
+    """
+    WHEN t.{key} IS NOT NULL AND r.raw_hash = s.raw_hash AND r.status <> 'deleted' THEN 'unchanged'
+    WHEN r.remote_modified_at > s.remote_modified_at THEN 'stale'
+    WHEN r.status = 'deleted' AND t.{key} IS NOT NULL THEN 'updated'
+    """
+)
+"""A record that comes back loses its mark of a soft delete."""
+
+TWO_WAY = sql.SQL(
+    """
+    WHEN r.status = 'frozen' THEN 'frozen'
+    WHEN t.{key} IS NOT NULL AND r.raw_hash = s.raw_hash AND r.status <> 'deleted' AND r.agreed_remote IS NOT NULL
+    THEN 'unchanged'
+    WHEN r.remote_modified_at > s.remote_modified_at THEN 'stale'
+    WHEN r.status = 'deleted' THEN 'tombstone'
+    WHEN r.local_id IS NOT NULL AND t.{key} IS NULL THEN 'gone'
+    """
+)
+"""What a two-way sync decides outside of SQL: who a frozen record waits for, and deletes on either side."""
+
+
+def decide(target: PullTarget, *, cases: sql.SQL = ONE_WAY) -> sql.Composed:
     """What becomes of each staged record: created, updated, same, unchanged, stale, lookup or ambiguous.
 
-    `same`: the vendor's record changed, but nothing that is mapped. `stale`: a newer version is already applied.
-    Parameters: config, lo, hi (a range of `n`, so that a record that the table refuses can be found by halving).
+    `same`: the vendor's record changed, but nothing that is mapped. `stale`: a newer version is already applied, or
+    the record was deleted after this run had begun to read. `cases`: what else there is.
+    Parameters: config, started, lo, hi (a range of `n`, so that a record that the table refuses is found by halving).
     """
     key = sql.Identifier(target.key)
     missing = [target.staged.missing()]
@@ -228,8 +264,8 @@ def decide(target: PullTarget) -> sql.Composed:
         SELECT s.n, s.remote_id,
                CASE WHEN t.{key} IS NOT NULL THEN t.{key} ELSE {new_id} END,
                CASE WHEN cardinality(s.missing) > 0 THEN 'lookup'
-                    WHEN t.{key} IS NOT NULL AND r.raw_hash = s.raw_hash THEN 'unchanged'
-                    WHEN r.remote_modified_at > s.remote_modified_at THEN 'stale'
+                    WHEN r.status = 'deleted' AND r.synced_at >= %(started)s THEN 'stale'
+                    {cases}
                     WHEN m.candidates > 1 THEN 'ambiguous'
                     WHEN t.{key} IS NULL THEN 'created'
                     WHEN {differs} THEN 'updated'
@@ -238,7 +274,8 @@ def decide(target: PullTarget) -> sql.Composed:
                s.missing
         FROM staged s
         LEFT JOIN LATERAL (
-            SELECT k.local_id, k.raw_hash, k.remote_modified_at FROM erpflow.erp_entity_sync_records k
+            SELECT k.local_id, k.raw_hash, k.remote_modified_at, k.status, k.synced_at, k.agreed_remote
+            FROM erpflow.erp_entity_sync_records k
             WHERE k.sync_config_id = %(config)s AND k.remote_id = s.remote_id LIMIT 1
         ) r ON true
         LEFT JOIN matches m ON m.n = s.n
@@ -249,6 +286,7 @@ def decide(target: PullTarget) -> sql.Composed:
     ).format(
         matches=_matches(target),
         missing=sql.SQL(" || ").join(missing),
+        cases=cases.format(key=key),
         stage=stage_name(),
         key=key,
         new_id=_new_id(target),
@@ -286,7 +324,8 @@ def _matches(target: PullTarget) -> sql.Composed:
               AND NOT EXISTS (SELECT 1 FROM erpflow.erp_entity_sync_records k
                               WHERE k.sync_config_id = %(config)s AND k.remote_id = s.remote_id)
               AND NOT EXISTS (SELECT 1 FROM erpflow.erp_entity_sync_records k
-                              WHERE k.sync_config_id = %(config)s AND k.local_id = t.{key}::text)
+                              WHERE k.sync_config_id = %(config)s AND k.local_id = t.{key}::text
+                                AND k.status <> 'deleted')
         ), matches AS (
             SELECT DISTINCT ON (n) n, id, candidates FROM candidates WHERE claim = 1 OR candidates > 1 ORDER BY n, id
         )
@@ -341,8 +380,7 @@ def update_changed(target: PullTarget) -> sql.Composed | None:
     """Write the rows that differ, and only those; None when the mapping fills nothing but the key."""
     columns = [name for name in target.staged.columns if name != target.key]
     assignments = [sql.SQL("{} = {}").format(sql.Identifier(name), target.staged.value(name)) for name in columns]
-    if target.modified and target.modified not in columns:
-        assignments.append(sql.SQL("{} = now()").format(sql.Identifier(target.modified)))
+    assignments += target.set_besides()
     if not assignments:
         return None
     return sql.SQL(
@@ -356,7 +394,10 @@ def update_changed(target: PullTarget) -> sql.Composed | None:
     )
 
 
-def write_children(child: ChildStage, number: int) -> list[sql.Composed]:
+WRITTEN = sql.SQL("d.outcome IN ('created', 'updated')")
+
+
+def write_children(child: ChildStage, number: int, *, written: sql.Composable = WRITTEN) -> list[sql.Composed]:
     """Make the lines of every written parent those of the record: delete, update, insert."""
     parts = {
         "table": child.staged.table.identifier,
@@ -369,16 +410,16 @@ def write_children(child: ChildStage, number: int) -> list[sql.Composed]:
     columns = _csv([sql.Identifier(name) for name in (child.parent, child.key, *names)])
     values = _csv([sql.SQL("d.local_id"), *(child.staged.value(name) for name in (child.key, *names))])
     assignments = _csv([sql.SQL("{} = {}").format(sql.Identifier(name), child.staged.value(name)) for name in names])
-    written = sql.SQL("d.outcome IN ('created', 'updated')")
     delete = sql.SQL(
-        "DELETE FROM {table} t USING erpflow_decided d WHERE d.outcome = 'updated' AND t.{parent} = d.local_id"
+        "DELETE FROM {table} t USING erpflow_decided d"
+        " WHERE d.outcome = 'updated' AND {written} AND t.{parent} = d.local_id"
         " AND NOT EXISTS (SELECT 1 FROM {stage} s WHERE s.n = d.n AND {line} = t.{key})"
-    ).format(**parts)
+    ).format(**parts, written=written)
     update = sql.SQL(
         "UPDATE {table} t SET {assignments} FROM erpflow_decided d JOIN {stage} s USING (n)"
-        " WHERE d.outcome = 'updated' AND t.{parent} = d.local_id AND t.{key} = {line}"
+        " WHERE d.outcome = 'updated' AND {written} AND t.{parent} = d.local_id AND t.{key} = {line}"
         " AND {differs}"
-    ).format(**parts, assignments=assignments, differs=child.staged.differs(names))
+    ).format(**parts, written=written, assignments=assignments, differs=child.staged.differs(names))
     insert = sql.SQL(
         "INSERT INTO {table} ({columns}) SELECT {values}"
         " FROM erpflow_decided d JOIN {stage} s USING (n) WHERE {written}"
@@ -392,9 +433,10 @@ def write_children(child: ChildStage, number: int) -> list[sql.Composed]:
 INSERT_RECORDS = sql.SQL(
     """
     INSERT INTO erpflow.erp_entity_sync_records
-        (sync_config_id, remote_id, tenant_id, local_id, raw_hash, remote_version, remote_modified_at, log_id)
+        (sync_config_id, remote_id, tenant_id, local_id, raw_hash, remote_version, remote_modified_at, log_id,
+         first_log_id)
     SELECT %(config)s, s.remote_id, %(tenant)s, d.local_id::text, s.raw_hash, s.remote_version, s.remote_modified_at,
-           %(log)s
+           %(log)s, %(log)s
     FROM erpflow_decided d JOIN erpflow_stage s USING (n)
     WHERE NOT d.known AND d.outcome IN ('created', 'updated', 'same')
     """
@@ -404,7 +446,8 @@ UPDATE_RECORDS = sql.SQL(
     """
     UPDATE erpflow.erp_entity_sync_records r
     SET local_id = d.local_id::text, raw_hash = s.raw_hash, remote_version = s.remote_version,
-        remote_modified_at = s.remote_modified_at, last_direction = 'pull', log_id = %(log)s, synced_at = now()
+        remote_modified_at = s.remote_modified_at, last_direction = 'pull', log_id = %(log)s, synced_at = now(),
+        status = 'synced', deleted_at = NULL
     FROM erpflow_decided d JOIN erpflow_stage s USING (n)
     WHERE d.known AND d.outcome IN ('created', 'updated', 'same')
       AND r.sync_config_id = %(config)s AND r.remote_id = s.remote_id
@@ -426,7 +469,8 @@ FROM unnest(string_to_array(%(keys)s, chr(31)), string_to_array(%(hashes)s, ',')
      WITH ORDINALITY AS u (remote_id, raw_hash, position)
 LEFT JOIN LATERAL (
     SELECT k.raw_hash FROM erpflow.erp_entity_sync_records k
-    WHERE k.sync_config_id = %(config)s AND k.remote_id = u.remote_id LIMIT 1
+    WHERE k.sync_config_id = %(config)s AND k.remote_id = u.remote_id AND k.status IN ('synced', 'pending')
+      AND (NOT %(two_way)s OR k.agreed_remote IS NOT NULL) LIMIT 1
 ) r ON true
 WHERE r.raw_hash IS DISTINCT FROM u.raw_hash OR u.remote_id = ANY (%(rejected)s::text[])
 """

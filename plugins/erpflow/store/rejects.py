@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from erpflow.errors import FieldProblem
-from erpflow.vocabulary import SyncConfigId, SyncLogId, TenantId
+from erpflow.vocabulary import RunRef, SyncConfigId, SyncLogId
 
 RECORD = """
 WITH found AS (
@@ -29,7 +29,7 @@ INSERT INTO erpflow.erp_rejects (tenant_id, sync_config_id, log_id, remote_id, p
 SELECT %(tenant)s, %(config)s, %(log)s, u.remote_id, u.payload, u.problems::jsonb, %(stage)s
 FROM found u
 WHERE u.remote_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM seen_again a WHERE a.payload = u.payload)
-ON CONFLICT (sync_config_id, remote_id) WHERE status = 'open' DO UPDATE
+ON CONFLICT (sync_config_id, remote_id) WHERE status = 'open' AND direction = 'pull' DO UPDATE
 SET log_id = excluded.log_id, payload = excluded.payload, problems = excluded.problems, stage = excluded.stage,
     attempts = erp_rejects.attempts + 1, last_seen_at = now()
 """
@@ -73,10 +73,8 @@ class Reject:
 def record(
     connection: psycopg.Connection[Any],
     rejects: Sequence[Reject],
+    run: RunRef,
     *,
-    tenant_id: TenantId,
-    config_id: SyncConfigId,
-    log_id: SyncLogId,
     stage: str,
 ) -> None:
     """Keep rejects; one that is open already for the same record is brought up to date, its attempts counted."""
@@ -85,9 +83,9 @@ def record(
     connection.execute(
         RECORD,
         {
-            "tenant": tenant_id,
-            "config": config_id,
-            "log": log_id,
+            "tenant": run.tenant_id,
+            "config": run.config_id,
+            "log": run.log_id,
             "stage": stage,
             "ids": [_indexable(reject.remote_id) for reject in rejects],
             "payloads": [reject.payload for reject in rejects],

@@ -5,33 +5,47 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 
 from erpflow.errors import ConfigError
-from erpflow.vocabulary import ConnectionId, Counts, SyncConfigId, SyncLogId, SyncStatus, TenantId, Window
+from erpflow.vocabulary import (
+    Conflict,
+    ConnectionId,
+    Counts,
+    Direction,
+    RunRef,
+    SyncConfigId,
+    SyncLogId,
+    SyncStatus,
+    TenantId,
+    Window,
+)
 
 Connection = psycopg.Connection[Any]
 
 OPEN = """
 INSERT INTO erpflow.erp_sync_logs
     (tenant_id, sync_config_id, direction, kind, status, dry_run, window_since, window_until, cursor_before,
-     dag_id, dag_run_id, attempt_key, triggered_by, started_at)
-SELECT c.tenant_id, c.id, 'pull', %(kind)s, 'running', %(dry_run)s, %(since)s, %(until)s, c.cursor_at,
-       %(dag_id)s, %(dag_run_id)s, %(attempt_key)s, %(triggered_by)s, now()
+     dag_id, dag_run_id, attempt_key, triggered_by, started_at, record_ids, allow_deletes)
+SELECT c.tenant_id, c.id, %(direction)s, %(kind)s, 'running', %(dry_run)s, %(since)s, %(until)s, c.cursor_at,
+       %(dag_id)s, %(dag_run_id)s, %(attempt_key)s, %(triggered_by)s, now(), %(record_ids)s, %(allow_deletes)s
 FROM erpflow.erp_sync_configs c WHERE c.id = %(config)s
-ON CONFLICT (attempt_key, sync_config_id) WHERE attempt_key IS NOT NULL DO UPDATE SET status = 'running'
+ON CONFLICT (attempt_key, sync_config_id, direction) WHERE attempt_key IS NOT NULL DO UPDATE SET status = 'running'
 RETURNING id::text
 """
 
-OPENED = "SELECT sync_config_id::text, id::text FROM erpflow.erp_sync_logs WHERE attempt_key = %s"
+OPENED = """
+SELECT sync_config_id::text, id::text FROM erpflow.erp_sync_logs WHERE attempt_key = %s AND direction = %s
+"""
 
 SELECT_RUN = """
 SELECT l.id::text, l.tenant_id::text, l.sync_config_id::text, c.connection_id::text, n.name, n.airflow_conn_id,
        n.system, c.entity, c.mapping_path, l.kind, l.dry_run, l.window_since, l.window_until, l.cursor_before,
-       l.started_at
+       l.started_at, l.direction, c.direction, c.conflict, l.allow_deletes, coalesce(l.record_ids, '{}'),
+       c.overlap, c.local_cursor_at, c.deletes_cursor_at
 FROM erpflow.erp_sync_logs l
 JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
 JOIN erpflow.erp_connections n ON n.id = c.connection_id
@@ -87,6 +101,8 @@ REOPEN = """
 UPDATE erpflow.erp_sync_logs SET status = 'running', error = NULL, error_kind = NULL, finished_at = NULL WHERE id = %s
 """
 
+ASK_DELETES = "UPDATE erpflow.erp_sync_logs SET deletes_asked = %s::jsonb WHERE id = %s"
+
 CLOSE = """
 UPDATE erpflow.erp_sync_logs
 SET finished_at = now(),
@@ -126,6 +142,31 @@ class SyncRun:
     window: Window
     cursor_before: datetime | None
     started_at: datetime
+    direction: Direction = Direction.PULL
+    config_direction: Direction = Direction.PULL
+    conflict: Conflict = Conflict.NEWEST_WINS
+    allow_deletes: bool = False
+    record_ids: tuple[str, ...] = ()
+    overlap: timedelta = timedelta(0)
+    local_cursor_at: datetime | None = None
+    deletes_cursor_at: datetime | None = None
+
+    @property
+    def ref(self) -> RunRef:
+        """Whose the rows are that this run writes."""
+        return RunRef(self.tenant_id, self.config_id, self.log_id)
+
+    @property
+    def is_two_way(self) -> bool:
+        """Whether its config also pushes, so that what changed here counts."""
+        return self.config_direction is Direction.BIDIRECTIONAL
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether it reads on from where the last run stopped (a dry run would), and leaves no gap."""
+        since = self.window.since
+        leaves_no_gap = since is None or (self.cursor_before is not None and since <= self.cursor_before)
+        return leaves_no_gap and self.kind in ("incremental", "full")
 
     @property
     def moves_cursor(self) -> bool:
@@ -133,10 +174,7 @@ class SyncRun:
 
         A backfill and a dry run never do; a window that begins after the cursor would skip what lies between.
         """
-        if self.dry_run or self.kind == "backfill":
-            return False
-        since = self.window.since
-        return since is None or (self.cursor_before is not None and since <= self.cursor_before)
+        return self.reads_on and not self.dry_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +204,9 @@ class OpenRequest:
     dag_run_id: str | None = None
     attempt_key: str | None = None
     triggered_by: str | None = None
+    direction: Direction = Direction.PULL
+    record_ids: tuple[str, ...] = ()
+    allow_deletes: bool = False
 
 
 def open_log(connection: Connection, config_id: SyncConfigId, request: OpenRequest) -> SyncLogId:
@@ -182,6 +223,9 @@ def open_log(connection: Connection, config_id: SyncConfigId, request: OpenReque
             "dag_run_id": request.dag_run_id,
             "attempt_key": request.attempt_key,
             "triggered_by": request.triggered_by,
+            "direction": request.direction,
+            "record_ids": list(request.record_ids) or None,
+            "allow_deletes": request.allow_deletes,
         },
     ).fetchone()
     if row is None:
@@ -189,9 +233,10 @@ def open_log(connection: Connection, config_id: SyncConfigId, request: OpenReque
     return SyncLogId(row[0])
 
 
-def opened_by(connection: Connection, attempt_key: str) -> dict[SyncConfigId, SyncLogId]:
-    """The logs that an attempt has opened already, by sync config."""
-    return {SyncConfigId(config): SyncLogId(log) for config, log in connection.execute(OPENED, (attempt_key,))}
+def opened_by(connection: Connection, attempt_key: str, direction: Direction) -> dict[SyncConfigId, SyncLogId]:
+    """The logs that an attempt has opened already for one direction, by sync config."""
+    rows = connection.execute(OPENED, (attempt_key, direction))
+    return {SyncConfigId(config): SyncLogId(log) for config, log in rows}
 
 
 def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
@@ -200,7 +245,8 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
     if row is None:
         raise ConfigError(f"There is no sync log {log_id}: its connection was deleted while the run was waiting.")
     log, tenant, config, connection_id, name, conn_id, system, entity, path, kind, dry_run, *moments = row
-    since, until, cursor, started_at = moments
+    since, until, cursor, started_at, direction, config_direction, conflict, allow, ids, *more = moments
+    overlap, local_cursor, deletes_cursor = more
     return SyncRun(
         log_id=log,
         tenant_id=tenant,
@@ -216,6 +262,14 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
         window=Window(since, until),
         cursor_before=cursor,
         started_at=started_at,
+        direction=Direction(direction),
+        config_direction=Direction(config_direction),
+        conflict=Conflict(conflict),
+        allow_deletes=allow,
+        record_ids=tuple(ids),
+        overlap=overlap,
+        local_cursor_at=local_cursor,
+        deletes_cursor_at=deletes_cursor,
     )
 
 
@@ -260,6 +314,14 @@ def advance_cursor(connection: Connection, run: SyncRun, to: datetime) -> None:
     connection.execute(ADVANCE_CURSOR, {"config": run.config_id, "log": run.log_id, "to": to})
 
 
+AGREED = "UPDATE erpflow.erp_sync_configs SET agreed_since = coalesce(agreed_since, now()) WHERE id = %s"
+
+
+def note_agreed(connection: Connection, config_id: SyncConfigId) -> None:
+    """A two-way run has read everything: of every record it is known what both sides agree on."""
+    connection.execute(AGREED, (config_id,))
+
+
 def note_pages(connection: Connection, log_id: SyncLogId, *, pages: int, landing: str) -> None:
     """Say how many pages have landed, and where."""
     connection.execute(PAGES, (pages, landing, log_id))
@@ -273,6 +335,37 @@ def note_total(connection: Connection, log_id: SyncLogId, *, chunks: int) -> Non
 def forget_chunks(connection: Connection, log_id: SyncLogId) -> None:
     """The pages are read anew: chunks will hold other records, so those that were applied count no more."""
     connection.execute(FORGET_CHUNKS, (log_id,))
+
+
+def chunks_applied(connection: Connection, log_id: SyncLogId) -> int:
+    """How many chunks are applied, without a lock."""
+    row = connection.execute("SELECT chunks_applied FROM erpflow.erp_sync_logs WHERE id = %s", (log_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def ask_deletes(connection: Connection, log_id: SyncLogId, *, count: int, total: int, sample: list[str]) -> None:
+    """Keep what a person is asked about."""
+    asked = json.dumps({"count": count, "total": total, "sample": sample})
+    connection.execute(ASK_DELETES, (asked, log_id))
+
+
+def add_to_plan(connection: Connection, log_id: SyncLogId, plan: list[dict[str, Any]]) -> None:
+    """Keep what a dry run would have done."""
+    connection.execute(
+        "UPDATE erpflow.erp_sync_logs SET plan = coalesce(plan, '[]') || %s::jsonb WHERE id = %s",
+        (json.dumps(plan), log_id),
+    )
+
+
+def plan_of(connection: Connection, log_id: SyncLogId) -> list[dict[str, Any]]:
+    """What a dry run would have done, the first changes of it."""
+    row = connection.execute("SELECT plan FROM erpflow.erp_sync_logs WHERE id = %s", (log_id,)).fetchone()
+    return list(row[0]) if row and row[0] else []
+
+
+def allow_deletes(connection: Connection, log_id: SyncLogId) -> None:
+    """A person has said that the deletes of this run are right."""
+    connection.execute("UPDATE erpflow.erp_sync_logs SET allow_deletes = true WHERE id = %s", (log_id,))
 
 
 def chunks_total(connection: Connection, log_id: SyncLogId) -> int:

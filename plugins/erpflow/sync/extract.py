@@ -2,57 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
-from erpflow.connectors.base import Connector
+from erpflow.connectors.base import Connector, Page, PageToken, SupportsDeletedFeed, SupportsWrites
 from erpflow.errors import ConfigError, suggestion
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.landing import Extracted, LandedPage, Landing
+from erpflow.vocabulary import RemoteId, Window
 
 log = structlog.get_logger(__name__)
 
 OnPage = Callable[[int, int], None]
 """Told after each page: pages and records landed so far."""
 
+Read = Callable[[PageToken | None], Iterator[Page]]
+"""The vendor's pages from a token on (None: from the first)."""
+
 
 def _nothing(_pages: int, _records: int) -> None:
     return None
 
 
-def stream_pages(
-    run: SyncRun, connector: Connector, landing: Landing, *, on_page: OnPage = _nothing
-) -> Iterator[LandedPage]:
+def reader(run: SyncRun, connector: Connector) -> Read:
+    """How the records of a run are read: those of its window, or those it names.
+
+    Raises ConfigError for an entity the vendor does not have, and for named records where none can be asked for.
+    """
+    known = connector.spec.entities
+    if run.entity not in known:
+        raise ConfigError(f'{connector.spec.title} has no entity "{run.entity}"{suggestion(run.entity, known)}')
+    if run.kind != "records":
+        return lambda token: connector.read(run.entity, run.window, resume=token)
+    if not isinstance(connector, SupportsWrites):
+        raise ConfigError(f"{connector.spec.title} cannot be asked for single records. Sync a span of time instead.")
+    size = known[run.entity].page_size
+    batches = [run.record_ids[start : start + size] for start in range(0, len(run.record_ids), size)]
+    return lambda token: _named(connector, run.entity, batches, int(token or 0))
+
+
+def _named(connector: SupportsWrites, entity: str, batches: Sequence[Sequence[str]], start: int) -> Iterator[Page]:
+    for number in range(start, len(batches)):
+        page = connector.read_many(entity, [RemoteId(remote_id) for remote_id in batches[number]])
+        following = PageToken(str(number + 1)) if number + 1 < len(batches) else None
+        yield Page(page.raw, page.count, following, zone=page.zone, server_time=page.server_time)
+
+
+def deletes_reader(run: SyncRun, connector: SupportsDeletedFeed) -> Read:
+    """The vendor's list of deletes since the last ones that were applied, or since this run began to read."""
+    since = run.deletes_cursor_at or (run.started_at if run.cursor_before is None else run.cursor_before)
+    window = Window(since - run.overlap, run.window.until)
+    return lambda token: connector.read_deleted(run.entity, window, resume=token)
+
+
+def stream_pages(read: Read, landing: Landing, *, log_id: str, on_page: OnPage = _nothing) -> Iterator[LandedPage]:
     """The pages of a run: those that landed in an earlier try from the landing area, the rest as they land."""
     landed, _, _ = landing.resume_point()
     for number in range(1, landed + 1):
         yield landing.page(number)
-    yield from _land(run, connector, landing, on_page=on_page)
+    yield from _land(read, landing, log_id=log_id, on_page=on_page)
 
 
-def extract(run: SyncRun, connector: Connector, landing: Landing, *, on_page: OnPage = _nothing) -> Extracted:
+def extract(read: Read, landing: Landing, *, log_id: str, on_page: OnPage = _nothing) -> Extracted:
     """Land every page. Raises what `Connector.read` raises; what has landed stays, and the next try goes on."""
-    for _ in _land(run, connector, landing, on_page=on_page):
+    for _ in _land(read, landing, log_id=log_id, on_page=on_page):
         pass
     return landing.extracted() or Extracted(pages=0, records=0)
 
 
-def _land(run: SyncRun, connector: Connector, landing: Landing, *, on_page: OnPage) -> Iterator[LandedPage]:
+def _land(read: Read, landing: Landing, *, log_id: str, on_page: OnPage) -> Iterator[LandedPage]:
     """Ask the vendor for the pages that have not landed yet."""
-    known = connector.spec.entities
-    if run.entity not in known:
-        raise ConfigError(f'{connector.spec.title} has no entity "{run.entity}"{suggestion(run.entity, known)}')
     if landing.extracted() is not None:
         return
     pages, records, token = landing.resume_point()
     if pages:
-        log.info("extract_resumed", sync_log=run.log_id, pages=pages, records=records)
+        log.info("extract_resumed", sync_log=log_id, pages=pages, records=records)
     if not pages or token is not None:
-        for page in connector.read(run.entity, run.window, resume=token):
+        for page in read(token):
             pages, records = pages + 1, records + page.count
             landing.land(pages, page)
             on_page(pages, records)
             yield LandedPage(pages, page.raw, page.zone)
     landing.finish(Extracted(pages=pages, records=records))
-    log.info("extract_finished", sync_log=run.log_id, pages=pages, records=records)
+    log.info("extract_finished", sync_log=log_id, pages=pages, records=records)

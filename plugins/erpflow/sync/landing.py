@@ -45,6 +45,13 @@ class PageNote(msgspec.Struct, frozen=True):
     server_time: datetime | None
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """The ids of the records of one chunk; `whole` is False when some record had none, so that they are not all."""
+
+    ids: list[str]
+    whole: bool
+
+
 class Extracted(msgspec.Struct, frozen=True):
     """The end of an extract: how many pages and records landed, in all."""
 
@@ -147,6 +154,27 @@ class Landing:
         for page in range(number, (extracted.pages if extracted else 0) + 1):
             (self._folder / f"page-{page:06d}.note").write_bytes(b"")
         (self._folder / "extracted.json").write_bytes(b"")
+
+    def beside(self, name: str) -> Landing:
+        """The landing of something else that belongs to this run, such as the vendor's deletes."""
+        return Landing(self._folder / name)
+
+    def put_seen(self, number: int, seen: Seen) -> None:
+        """Keep which records chunk `number` was made of."""
+        folder = self._folder / "seen"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:06d}.msgpack").write_bytes(msgspec.msgpack.encode(seen))
+
+    def seen(self, chunks: int) -> Iterator[Seen]:
+        """The ids of the first `chunks` chunks. Raises ConfigError when some are not there."""
+        for number in range(1, chunks + 1):
+            data = self._bytes(f"seen/{number:06d}.msgpack")
+            if data is None:
+                raise ConfigError(
+                    f"The ids of chunk {number} are missing in {self._folder}. Clear the transform task: it makes them "
+                    "again from the landed pages."
+                )
+            yield msgspec.msgpack.decode(data, type=Seen)
 
     def put_chunk(self, version: str, number: int, payload: bytes) -> None:
         """Keep a transformed chunk of the mapping `version`; its fingerprint goes first, in eight bytes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -19,8 +19,13 @@ from erpflow.store.database import Database
 from erpflow.store.pull import Applied, Batch, ChunkWriter, Connection, Refused
 from erpflow.store.pull_sql import PullTarget
 from erpflow.store.sync_logs import SyncRun
+from erpflow.store.tracked import Tracked
+from erpflow.store.two_way import TwoWayWriter
 from erpflow.sync.chunk import Chunk
-from erpflow.vocabulary import Counts
+from erpflow.sync.merge import rules_of
+from erpflow.sync.planned import MOST_PLANNED, PlannedChange, planned_changes
+from erpflow.sync.pull_merge import DELETED_HERE, PullMerge
+from erpflow.vocabulary import Counts, FieldConflict
 
 log = structlog.get_logger(__name__)
 
@@ -40,16 +45,30 @@ class Source(Protocol):
 
 
 class Loader:
-    """Applies the chunks of one run."""
+    """Applies the chunks of one run. `steps_behind`: what is still to do behind the last chunk, in steps.
+
+    `plan` collects what a dry run would have changed, `MOST_PLANNED` changes at most.
+    """
 
     def __init__(
-        self, run: SyncRun, program: PullProgram, target: PullTarget, database: Database, *, raw_of: RawOf
+        self,
+        run: SyncRun,
+        program: PullProgram,
+        target: PullTarget,
+        tracked: Tracked,
+        database: Database,
+        *,
+        raw_of: RawOf,
+        steps_behind: int = 0,
     ) -> None:
         self._run = run
         self._program = program
         self._target = target
+        self._tracked = tracked
         self._database = database
         self._raw_of = raw_of
+        self._steps_behind = steps_behind
+        self.plan: list[PlannedChange] = []
 
     def load(self, source: Source, *, on_chunk: OnChunk) -> None:
         """Apply what is not applied yet. Raises DatabaseUnavailable when Postgres goes away; nothing is lost then."""
@@ -57,12 +76,20 @@ class Loader:
         with self._database.session() as connection:
             with connection.transaction():
                 applied = sync_logs.start_chunks(connection, run.log_id, version=self._program.mapping.version)
-            writer = ChunkWriter(
-                connection, self._target, tenant_id=run.tenant_id, config_id=run.config_id, log_id=run.log_id
-            )
+            writer = self._writer(connection)
             for chunk in source(applied):
                 counts = self._apply(connection, writer, chunk)
                 on_chunk(counts)
+
+    def _writer(self, connection: Connection) -> ChunkWriter:
+        run = self._run
+        parameters = parameters_of(run)
+        if not run.is_two_way:
+            return ChunkWriter(connection, self._target, self._tracked, parameters=parameters)
+        mapping = self._program.mapping
+        rules = rules_of(mapping, FieldConflict(run.conflict))
+        merge = PullMerge(rules, run.conflict, mapping.deletes.push)
+        return TwoWayWriter(connection, self._target, self._tracked, merge=merge, parameters=parameters)
 
     def _apply(self, connection: Connection, writer: ChunkWriter, chunk: Chunk) -> Counts:
         run = self._run
@@ -74,10 +101,14 @@ class Loader:
                 applied = writer.apply(Batch(chunk.count, chunk.heads, chunk.rows, chunk.children, chunk.fresh))
                 refused = [self._reject(chunk, entry) for entry in applied.refused]
                 self._keep_rejects(connection, chunk, refused)
+                if run.dry_run:
+                    self.plan += planned_changes(connection, run, most=MOST_PLANNED - len(self.plan))
             counts, reasons = _count(chunk, applied)
             sync_logs.add_counts(connection, run.log_id, chunk=chunk.number, counts=counts, reasons=reasons)
             if chunk.last:
-                sync_logs.note_total(connection, run.log_id, chunks=chunk.number)
+                sync_logs.note_total(connection, run.log_id, chunks=chunk.number + self._steps_behind)
+                if run.is_two_way and run.kind == "full" and run.moves_cursor:
+                    sync_logs.note_agreed(connection, run.config_id)
             if chunk.modified_to is not None and run.moves_cursor:
                 sync_logs.advance_cursor(connection, run, chunk.modified_to)
         outcomes = {name: number for name, number in asdict(counts).items() if number}
@@ -87,9 +118,7 @@ class Loader:
     def _keep_rejects(self, connection: Connection, chunk: Chunk, refused: list[rejects.Reject]) -> None:
         run = self._run
         for stage, entries in (("transform", [reject.stored() for reject in chunk.rejects]), ("load", refused)):
-            rejects.record(
-                connection, entries, tenant_id=run.tenant_id, config_id=run.config_id, log_id=run.log_id, stage=stage
-            )
+            rejects.record(connection, entries, run.ref, stage=stage)
         still_open = {reject.remote_id for reject in refused}
         rejects.resolve(connection, run.config_id, [key for key in chunk.retried if key not in still_open])
         if chunk.last:
@@ -104,15 +133,31 @@ class Loader:
         return rejects.Reject(remote_id, bytes(raw), refused.problems)
 
 
+def parameters_of(run: SyncRun) -> dict[str, Any]:
+    """A run as the store's statements name it."""
+    return {
+        "tenant": run.tenant_id,
+        "config": run.config_id,
+        "log": run.log_id,
+        "started": run.started_at,
+        "plan": run.dry_run,
+    }
+
+
 def _count(chunk: Chunk, applied: Applied) -> tuple[Counts, dict[str, int]]:
     """What became of a chunk's records, and why some were ignored."""
     outcomes = applied.outcomes
-    reasons = {"superseded in the same read": chunk.superseded, "older than what is applied": outcomes["stale"]}
+    reasons = {
+        "superseded in the same read": chunk.superseded,
+        "older than what is applied": outcomes["stale"],
+        DELETED_HERE: outcomes[DELETED_HERE],
+    }
     counts = Counts(
         read=chunk.read,
         created=outcomes["created"],
         updated=outcomes["updated"],
         unchanged=chunk.unchanged + outcomes["same"] + outcomes["unchanged"],
+        conflict=outcomes["conflict"],
         rejected=len(chunk.rejects) + len(applied.refused),
         ignored=sum(reasons.values()),
     )

@@ -2,7 +2,9 @@
 
 Scheduled, or by hand without dates: from the config's cursor, less its overlap, to the end of the data interval or now,
 so that a pause or a failed day leaves no gap. A backfill: exactly its data interval, for every active config, and the
-cursor stays. `since`, `until` and `full` override.
+cursor stays. `since`, `until`, `full` and named records override.
+
+A config that goes both ways gets two logs: one for its pull and one for its push, which runs behind it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from erpflow.store import planning, sync_logs
 from erpflow.store.planning import Candidate
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import OpenRequest
-from erpflow.vocabulary import SyncLogId, Window
+from erpflow.vocabulary import Direction, SyncLogId, Window
 
 log = structlog.get_logger(__name__)
 
@@ -42,19 +44,40 @@ class RunRequest:
     attempt_key: str | None = None
     triggered_by: str | None = None
     cleared: bool = False
+    direction: Direction | None = None
+    record_ids: tuple[str, ...] = ()
+    allow_deletes: bool = False
+
+    @property
+    def has_window(self) -> bool:
+        """Whether it says itself what it reads."""
+        return self.since is not None or self.until is not None or bool(self.record_ids)
 
     @property
     def reads_on(self) -> bool:
         """Whether it reads on from the cursor to now, as a scheduled run does, so that the next one can wait."""
-        return self.kind != "backfill" and not self.dry_run and self.since is None and self.until is None
+        return self.kind != "backfill" and not self.dry_run and not self.has_window
+
+    def directions(self, config: Direction) -> list[Direction]:
+        """The directions this request runs a config in: those of both, pull first. A span of time is only pulled."""
+        wanted = (
+            {Direction.PULL, Direction.PUSH} if self.direction in (None, Direction.BIDIRECTIONAL) else {self.direction}
+        )
+        able = {Direction.PULL, Direction.PUSH} if config is Direction.BIDIRECTIONAL else {config}
+        if self.kind == "backfill" or self.since is not None or self.until is not None:
+            able -= {Direction.PUSH}
+        if self.record_ids and self.direction in (None, Direction.BIDIRECTIONAL):
+            able -= {Direction.PUSH}  # the ids are the vendor's
+        return [direction for direction in (Direction.PULL, Direction.PUSH) if direction in wanted & able]
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """One sync to run: the id of its log, and a label that people recognise."""
+    """One sync to run: the id of its log, a label that people recognise, and its direction."""
 
     log_id: SyncLogId
     label: str
+    direction: str
 
 
 def plan(connection: Connection, request: RunRequest, *, system: str, entity: str, now: datetime) -> list[PlannedRun]:
@@ -67,38 +90,56 @@ def plan(connection: Connection, request: RunRequest, *, system: str, entity: st
     found = planning.candidates(connection, system=system, entity=entity, name=request.connection)
     if request.connection is not None:
         _check_named(connection, request.connection, found, system=system, entity=entity)
-    opened = sync_logs.opened_by(connection, request.attempt_key) if request.attempt_key else {}
-    planned = []
+    planned: list[PlannedRun] = []
     for candidate in found:
-        label = f"{candidate.connection} {entity}"
-        if candidate.config_id in opened:  # this task was killed after it had opened the log
-            planned.append(PlannedRun(opened[candidate.config_id], label))
-            continue
-        if not candidate.is_active or not (request.kind != "scheduled" or request.cleared or _is_due(candidate, now)):
-            continue
-        window, kind = _window(candidate, request)
-        if window.since is not None and window.until is not None and window.since >= window.until:
-            log.info("nothing_to_read", connection=candidate.connection, since=window.since, until=window.until)
-            continue
-        with connection.transaction():
-            log_id = sync_logs.open_log(
-                connection,
-                candidate.config_id,
-                OpenRequest(
-                    kind=kind,
-                    window=window,
-                    dry_run=request.dry_run,
-                    dag_id=request.dag_id,
-                    dag_run_id=request.dag_run_id,
-                    attempt_key=request.attempt_key,
-                    triggered_by=request.triggered_by,
-                ),
-            )
-            if request.reads_on:
-                planning.note_started(connection, candidate.config_id, now)
-        planned.append(PlannedRun(log_id, label))
-        log.info("sync_planned", sync_log=log_id, kind=kind, since=window.since, until=window.until)
+        directions = request.directions(candidate.direction)
+        opened = {direction: _opened(connection, request, candidate, direction) for direction in directions}
+        was_killed = any(opened.values())  # this task was killed after it had opened a log
+        due = was_killed or request.kind != "scheduled" or request.cleared or _is_due(candidate, now)
+        for direction, log_id in opened.items():
+            if log_id is None and candidate.is_active and due:
+                log_id = _open(connection, request, candidate, direction)
+                if log_id is not None and request.reads_on:
+                    planning.note_started(connection, candidate.config_id, now)
+            if log_id is not None:
+                planned.append(PlannedRun(log_id, f"{candidate.connection} {entity}", direction.value))
     return planned
+
+
+def _opened(
+    connection: Connection, request: RunRequest, candidate: Candidate, direction: Direction
+) -> SyncLogId | None:
+    """The log that an earlier try of this task has opened."""
+    if request.attempt_key is None:
+        return None
+    return sync_logs.opened_by(connection, request.attempt_key, direction).get(candidate.config_id)
+
+
+def _open(connection: Connection, request: RunRequest, candidate: Candidate, direction: Direction) -> SyncLogId | None:
+    """Open the log of one direction of one config; None when its window holds nothing."""
+    window, kind = _window(candidate, request) if direction is Direction.PULL else _scan(candidate, request)
+    if window.since is not None and window.until is not None and window.since >= window.until:
+        log.info("nothing_to_read", connection=candidate.connection, since=window.since, until=window.until)
+        return None
+    with connection.transaction():
+        log_id = sync_logs.open_log(
+            connection,
+            candidate.config_id,
+            OpenRequest(
+                kind=kind,
+                window=window,
+                dry_run=request.dry_run,
+                dag_id=request.dag_id,
+                dag_run_id=request.dag_run_id,
+                attempt_key=request.attempt_key,
+                triggered_by=request.triggered_by,
+                direction=direction,
+                record_ids=request.record_ids,
+                allow_deletes=request.allow_deletes,
+            ),
+        )
+    log.info("sync_planned", sync_log=log_id, direction=direction, kind=kind, since=window.since, until=window.until)
+    return log_id
 
 
 def _check(request: RunRequest) -> None:
@@ -107,8 +148,10 @@ def _check(request: RunRequest) -> None:
             f"since ({request.since.isoformat()}) is not before until ({request.until.isoformat()}): "
             "the window holds nothing. Swap them, or leave one out."
         )
-    if request.full and (request.since is not None or request.until is not None):
-        raise ConfigError("full reads everything; it does not go with since or until. Leave one of them out.")
+    if request.full and request.has_window:
+        raise ConfigError("full reads everything; it does not go with since, until or records. Leave one of them out.")
+    if request.record_ids and (request.since is not None or request.until is not None):
+        raise ConfigError("Named records have no window: leave out since and until, or the records.")
 
 
 def _check_named(connection: Connection, name: str, found: list[Candidate], *, system: str, entity: str) -> None:
@@ -134,6 +177,8 @@ def _is_due(candidate: Candidate, now: datetime) -> bool:
 def _window(candidate: Candidate, request: RunRequest) -> tuple[Window, str]:
     if request.kind == "backfill" and request.interval is not None:
         return Window(*request.interval), "backfill"
+    if request.record_ids:
+        return Window(None, None), "records"
     if request.full:
         return Window(None, None), "full"
     until = request.until
@@ -141,6 +186,16 @@ def _window(candidate: Candidate, request: RunRequest) -> tuple[Window, str]:
         until = request.interval[1]
     if request.since is not None:
         return Window(request.since, until), "incremental"
-    if candidate.cursor_at is None:
+    never_agreed = candidate.direction is Direction.BIDIRECTIONAL and candidate.agreed_since is None
+    if candidate.cursor_at is None or (never_agreed and request.until is None):
         return Window(None, until), "full"
     return Window(candidate.cursor_at - candidate.overlap, until), "incremental"
+
+
+def _scan(candidate: Candidate, request: RunRequest) -> tuple[Window, str]:
+    """Which local rows a push looks at: those modified since the last one, or all."""
+    if request.record_ids:
+        return Window(None, None), "records"
+    if request.full or candidate.local_cursor_at is None:
+        return Window(None, None), "full"
+    return Window(candidate.local_cursor_at - candidate.overlap, None), "incremental"

@@ -13,23 +13,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from erpflow.connectors.base import Connector
+from erpflow.connectors.base import Connector, Deletion, SupportsDeletedFeed
 from erpflow.errors import ConfigError
 from erpflow.mapping.compile import PullProgram, compile_pull
 from erpflow.mapping.load import load_mapping
+from erpflow.mapping.model import Mapping
 from erpflow.store import planning, sync_logs
 from erpflow.store.database import Database
 from erpflow.store.pull_sql import PullTarget
 from erpflow.store.sync_logs import RunSummary, SyncRun
+from erpflow.store.tracked import Tracked
 from erpflow.sync.chunk import Chunk
-from erpflow.sync.extract import OnPage, extract, stream_pages
+from erpflow.sync.extract import OnPage, deletes_reader, extract, reader, stream_pages
+from erpflow.sync.finding_deletes import Finding, finding_of, whole_reads
 from erpflow.sync.landing import Extracted, Folder, LandedPage, Landing
 from erpflow.sync.load import Loader
+from erpflow.sync.merge import rules_of
 from erpflow.sync.pipeline import ahead
-from erpflow.sync.target import pull_target
+from erpflow.sync.planned import PlannedChange
+from erpflow.sync.pull_deletes import Found, PullDeletes
+from erpflow.sync.target import pull_target, tracked
 from erpflow.sync.transform import Transformer
-from erpflow.vocabulary import Counts, SyncLogId
+from erpflow.vocabulary import Counts, FieldConflict, RemoteId, SyncLogId
 
 PAGES_AHEAD = 8
 CHUNKS_AHEAD = 1
@@ -90,31 +97,46 @@ class PullJob:
             sync_logs.note_pages(connection, log_id, pages=0, landing=str(folder))
         return cls(database, run, connector_class(run.system), Landing(folder).open(), mappings)
 
+    def mapping(self) -> Mapping:
+        """The mapping of this run. Raises ConfigError naming file, line and key."""
+        return load_mapping(self.mappings / self.run.mapping_path)
+
     def program(self) -> PullProgram:
         """The mapping of this run, compiled. Raises ConfigError naming file, line and key."""
-        return compile_pull(load_mapping(self.mappings / self.run.mapping_path))
+        return compile_pull(self.mapping())
 
     def check(self) -> None:
         """Fail now, before anything is read, if the mapping or a table it names is wrong."""
         with self.database.session() as connection:
             self._target(connection, self.program())
+            self._tracked(connection, self.mapping())
 
     def extract(self, connector: Connector, *, on_progress: OnProgress = _silent) -> Extracted:
-        """Land every page. Run again after it had finished, it fetches anew from the first page that was damaged."""
+        """Land the vendor's deletes and every page; how many of both there are.
+
+        Run again after it had finished, it fetches anew from the first page that was damaged.
+        """
         damaged = self.landing.first_damaged()
         if damaged is not None:
             with self.database.session() as connection:
                 sync_logs.forget_chunks(connection, self.run.log_id)
             self.landing.forget_from(damaged)
-        extracted = extract(self.run, connector, self.landing, on_page=self._on_page(Progress(), on_progress))
+        deletes = self._extract_deletes(connector)
+        read, on_page = reader(self.run, connector), self._on_page(Progress(), on_progress)
+        extracted = extract(read, self.landing, log_id=self.run.log_id, on_page=on_page)
+        total = Extracted(extracted.pages, extracted.records + deletes)
         with self.database.session() as connection:
             self._note_pages(connection, extracted.pages)
-            if extracted.records == 0:
+            if total.records == 0 and self._finds_deletes() not in (Finding.SWEEP, Finding.NAMED):
                 sync_logs.note_total(connection, self.run.log_id, chunks=0)
-        return extracted
+        return total
+
+    def is_empty(self, extracted: Extracted) -> bool:
+        """Whether there is nothing to do behind an extract: nothing came, and that nothing came says nothing."""
+        return extracted.records == 0 and self._finds_deletes() not in (Finding.SWEEP, Finding.NAMED)
 
     def transform(self) -> int:
-        """Write the chunks of every landed page to the landing area; how many there are.
+        """Write the chunks of every landed page to the landing area; how many steps there are to load.
 
         Raises ConfigError when the extract has not finished: its pages would be taken for all there are.
         """
@@ -129,33 +151,100 @@ class PullJob:
             for chunk in self._transformer(program, connection).chunks(self.landing.pages()):
                 self.landing.put_chunk(version, chunk.number, chunk.encode())
                 number = chunk.number
-            sync_logs.note_total(connection, self.run.log_id, chunks=number)
-        return number
+            steps = number + self._steps_behind()
+            sync_logs.note_total(connection, self.run.log_id, chunks=steps)
+        return steps
 
     def load(self, *, on_progress: OnProgress = _silent) -> Counts:
-        """Apply the chunks that are not applied yet; what became of all of the run, earlier tries included."""
+        """Apply the chunks that are not applied yet, then the deletes; what became of all, earlier tries included.
+
+        Raises DeletesNeedApproval when everything but the deletes is applied, and a person must say yes to those.
+        """
         program = self.program()
-        self._load(program, lambda applied: self._landed_chunks(program, applied), Progress(), on_progress)
+        chunks = self._chunks_total() - self._steps_behind()
+        self._load(program, lambda applied: self._landed_chunks(program, applied, chunks), Progress(), on_progress)
+        self._apply_deletes(program.mapping, chunks)
         with self.database.session() as connection:
             return sync_logs.summary(connection, self.run.log_id).counts
 
     def run_whole(self, connector: Connector, *, on_progress: OnProgress = _silent) -> Counts:
-        """Extract, transform and load at once, overlapping."""
+        """Extract, transform and load at once, overlapping; then the deletes. Raises as `load` does."""
         program, progress = self.program(), Progress()
         on_page = self._on_page(progress, on_progress)
+        last = 0
+        self._extract_deletes(connector)
+        read = reader(self.run, connector)
 
         def chunks(applied: int) -> Iterator[Chunk]:
+            nonlocal last
             with self.database.session() as connection:
                 transformer = self._transformer(program, connection)
-                pages = ahead(stream_pages(self.run, connector, self.landing, on_page=on_page), depth=PAGES_AHEAD)
-                for chunk in transformer.chunks(pages):
+                pages = stream_pages(read, self.landing, log_id=self.run.log_id, on_page=on_page)
+                for chunk in transformer.chunks(ahead(pages, depth=PAGES_AHEAD)):
+                    last = chunk.number
                     if chunk.number > applied:
                         yield chunk
                 self._note_pages(connection, progress.pages)
 
         with hot_loop():
             self._load(program, lambda applied: ahead(chunks(applied), depth=CHUNKS_AHEAD), progress, on_progress)
+        progress.counts += self._apply_deletes(program.mapping, last)
+        on_progress(progress)
         return progress.counts
+
+    # -- deletes -------------------------------------------------------------------------------------------------
+
+    def _finds_deletes(self) -> Finding:
+        """How this run finds out what the vendor deleted."""
+        return finding_of(self.run, self.mapping(), self.connector)
+
+    def _deletes_landing(self) -> Landing:
+        return self.landing.beside("deletes").open()
+
+    def _extract_deletes(self, connector: Connector) -> int:
+        """Land the vendor's list of deletes; how many there are. What it deletes later is found by the next run."""
+        if self._finds_deletes() is not Finding.FEED or not isinstance(connector, SupportsDeletedFeed):
+            return 0
+        read = deletes_reader(self.run, connector)
+        return extract(read, self._deletes_landing(), log_id=self.run.log_id).records
+
+    def _steps_behind(self) -> int:
+        """Steps behind the last chunk: the deletes are one, where there are or may be any."""
+        finding = self._finds_deletes()
+        if finding is Finding.FEED:
+            extracted = self._deletes_landing().extracted()
+            return 1 if extracted is not None and extracted.records else 0
+        return 0 if finding is Finding.NOT else 1
+
+    def _apply_deletes(self, mapping: Mapping, chunks: int) -> Counts:
+        if not self._steps_behind():
+            return Counts()
+        with self.database.session() as connection:
+            tracked = self._tracked(connection, mapping)
+        rules = rules_of(mapping, FieldConflict(self.run.conflict))
+        deletes = PullDeletes(self.run, mapping, tracked, rules, self.database)
+        counts = deletes.apply(self._found(chunks), chunk=chunks + 1, until=self.run.started_at)
+        if deletes.plan:
+            self._keep_plan(deletes.plan)
+        return counts
+
+    def _found(self, chunks: int) -> Found:
+        finding = self._finds_deletes()
+        if finding is Finding.FEED:
+            return Found(deletions=self._landed_deletions())
+        seen = self.landing.seen(chunks)
+        if finding is Finding.NAMED:
+            met = {remote_id for batch in seen for remote_id in batch.ids}
+            missing = [RemoteId(name) for name in self.run.record_ids if name not in met]
+            return Found(deletions=[Deletion(remote_id, None) for remote_id in missing])
+        return Found(seen=whole_reads(seen))
+
+    def _landed_deletions(self) -> Iterator[Deletion]:
+        connector: Any = self.connector
+        for page in self._deletes_landing().pages():
+            yield from connector.split_deleted(self.run.entity, page.raw, zone=page.zone)
+
+    # -- steps ---------------------------------------------------------------------------------------------------
 
     def _load(
         self,
@@ -166,15 +255,31 @@ class PullJob:
     ) -> None:
         with self.database.session() as connection:
             target = self._target(connection, program)
+            tracked = self._tracked(connection, program.mapping)
 
         def on_chunk(counts: Counts) -> None:
             progress.counts += counts
             on_progress(progress)
 
-        Loader(self.run, program, target, self.database, raw_of=self._raw_of).load(source, on_chunk=on_chunk)
+        loader = Loader(
+            self.run,
+            program,
+            target,
+            tracked,
+            self.database,
+            raw_of=self._raw_of,
+            steps_behind=self._steps_behind(),
+        )
+        loader.load(source, on_chunk=on_chunk)
+        if self.run.dry_run:
+            self._keep_plan(loader.plan)
 
-    def _landed_chunks(self, program: PullProgram, applied: int) -> Iterator[Chunk]:
-        for number in range(applied + 1, self._chunks_total() + 1):
+    def _keep_plan(self, plan: list[PlannedChange]) -> None:
+        with self.database.session() as connection:
+            sync_logs.add_to_plan(connection, self.run.log_id, [change.as_json() for change in plan])
+
+    def _landed_chunks(self, program: PullProgram, applied: int, chunks: int) -> Iterator[Chunk]:
+        for number in range(applied + 1, chunks + 1):
             data = self.landing.chunk(program.mapping.version, number)
             if data is None:
                 raise ConfigError(
@@ -196,12 +301,18 @@ class PullJob:
         if not self.connector.spec.entities[self.run.entity].ordered:
             # What changes behind a read that follows no order is not met again: the cursor stays before its start.
             until = min(until, self.run.started_at)
-        return Transformer(self.run, self.connector, program, connection, until=until)
+        needs_ids = self._finds_deletes() in (Finding.SWEEP, Finding.NAMED)
+        on_seen = self.landing.put_seen if needs_ids else None
+        return Transformer(self.run, self.connector, program, connection, until=until, on_seen=on_seen)
 
     def _target(self, connection: sync_logs.Connection, program: PullProgram) -> PullTarget:
-        return pull_target(
-            connection, program, connection_id=self.run.connection_id, where=str(self.mappings / self.run.mapping_path)
-        )
+        return pull_target(connection, program, connection_id=self.run.connection_id, where=self._where())
+
+    def _tracked(self, connection: sync_logs.Connection, mapping: Mapping) -> Tracked:
+        return tracked(connection, mapping, self.run.config_direction, where=self._where())
+
+    def _where(self) -> str:
+        return str(self.mappings / self.run.mapping_path)
 
     def _note_pages(self, connection: sync_logs.Connection, pages: int) -> None:
         sync_logs.note_pages(connection, self.run.log_id, pages=pages, landing=self.landing.location)

@@ -1,13 +1,18 @@
-"""The mapping meets the catalogue: where its records go, checked before anything is read."""
+"""The mapping meets the catalogue: where its records go and come from, checked before anything is read."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from erpflow.errors import ConfigError, suggestion
 from erpflow.mapping.compile import ChildProgram, LookupColumn, PullProgram
+from erpflow.mapping.model import Children, FieldSpec, Mapping
 from erpflow.store import configs, tables
 from erpflow.store.pull import Connection
 from erpflow.store.pull_sql import ChildStage, LookupTarget, PullTarget, Staged
-from erpflow.vocabulary import ConnectionId
+from erpflow.store.tables import Table
+from erpflow.store.tracked import Lines, Tracked
+from erpflow.vocabulary import ConnectionId, Direction
 
 
 def pull_target(connection: Connection, program: PullProgram, *, connection_id: ConnectionId, where: str) -> PullTarget:
@@ -41,7 +46,59 @@ def pull_target(connection: Connection, program: PullProgram, *, connection_id: 
         children=tuple(
             _child(connection, child, connection_id=connection_id, where=where) for child in program.children
         ),
+        deleted=local.deleted,
     )
+
+
+def tracked(connection: Connection, mapping: Mapping, direction: Direction, *, where: str) -> Tracked:
+    """The columns of the local table that a config of this direction writes and reads.
+
+    Raises ConfigError for a table or column that does not exist, and for a column that cannot mark a deleted row.
+    """
+    local = mapping.local
+    table = tables.describe(connection, local.table, where=where)
+    for name in (local.key, local.modified, local.deleted):
+        if name is not None:
+            table.column(name, where=where)
+    if local.deleted is not None and not table.columns[local.deleted].type.startswith(("timestamp", "boolean", "date")):
+        raise ConfigError(
+            f'{where}: local.deleted: "{local.deleted}" of {local.table} is of type '
+            f"{table.columns[local.deleted].type}, and a row is marked as deleted by a time or a boolean."
+        )
+    pulled, pushed = _both_ways(table, mapping.fields, direction, where=where)
+    return Tracked(
+        table=table,
+        key=local.key,
+        modified=local.modified,
+        deleted=local.deleted,
+        pulled=pulled,
+        pushed=pushed,
+        lines=tuple(_lines(connection, child, direction, where=f"{where}: children") for child in mapping.children),
+    )
+
+
+def _lines(connection: Connection, child: Children, direction: Direction, *, where: str) -> Lines:
+    table = tables.describe(connection, child.local, where=where)
+    for name in (child.parent, child.key):
+        table.column(name, where=where)
+    pulled, pushed = _both_ways(table, child.fields, direction, where=where)
+    return Lines(table=table, parent=child.parent, key=child.key, pulled=pulled, pushed=pushed)
+
+
+def _both_ways(
+    table: Table, fields: Iterable[FieldSpec], direction: Direction, *, where: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns that a pull writes, and those that a push reads."""
+    pulled, pushed = [], []
+    for spec in fields:
+        if spec.local is None:
+            continue
+        table.column(spec.local, where=where)
+        if direction is not Direction.PUSH and spec.pulls():
+            pulled.append(spec.local)
+        if direction is not Direction.PULL and spec.pushes():
+            pushed.append(spec.local)
+    return tuple(pulled), tuple(dict.fromkeys(pushed))
 
 
 def _child(connection: Connection, child: ChildProgram, *, connection_id: ConnectionId, where: str) -> ChildStage:

@@ -8,7 +8,7 @@ the first load.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,7 +21,9 @@ from erpflow.store import pull as store
 from erpflow.store import rejects
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.chunk import CHUNK_BYTES, CHUNK_RECORDS, Chunk, ChunkReject, copy_lines, copy_text
-from erpflow.sync.landing import LandedPage
+from erpflow.sync.landing import LandedPage, Seen
+
+OnSeen = Callable[[int, Seen], None]
 
 SIGN = 1 << 63
 RANGE = 1 << 64
@@ -53,7 +55,7 @@ class Transformer:
     """Turns the pages of one run into chunks.
 
     `connection` is used to compare fingerprints; `until` bounds the cursor: vendors hold records dated in the year
-    9999, and a cursor that followed one would never read anything again.
+    9999, and a cursor that followed one would never read anything again. `on_seen` is told the ids of each chunk.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Transformer:
         connection: store.Connection,
         *,
         until: datetime,
+        on_seen: OnSeen | None = None,
     ) -> None:
         self._run = run
         self._connector = connector
@@ -71,8 +74,9 @@ class Transformer:
         self._programs: dict[str, PullProgram] = {}
         self._connection = connection
         self._until = until
+        self._on_seen = on_seen
         self._ordered = connector.spec.entities[run.entity].ordered
-        self._first_load = not store.knows_any_record(connection, run.config_id)
+        self._first_load = not (run.dry_run or store.knows_any_record(connection, run.config_id))
         self._open_rejects = frozenset(rejects.open_ids(connection, run.config_id))
         self._modified_to: datetime | None = None
 
@@ -142,6 +146,8 @@ class Transformer:
     def _chunk(self, batch: _Batch, number: int, *, last: bool) -> Chunk:
         unidentified = len(batch.rejects)
         self._follow(batch)
+        if self._on_seen is not None:
+            self._on_seen(number, Seen(list(batch.latest), whole=not unidentified))
         kept: list[int] = []
         lines: list[str] = []
         children: list[list[tuple[str | None, ...]]] = [[] for _ in self._program.children]
@@ -222,5 +228,6 @@ class Transformer:
             keys=keys,
             hashes=fingerprints,
             rejected=[key for key in self._open_rejects if key in batch.latest],
+            two_way=self._run.is_two_way,
         )
         return [positions[found] for found in sorted(changed)]
