@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -100,6 +100,13 @@ def database_url(postgres: Server, migrated_template: str) -> Iterator[str]:
 def database(database_url: str) -> Database:
     """The migrated database that the tests of one module share."""
     return Database(database_url)
+
+
+@pytest.fixture(scope="module")
+def make_database(postgres: Server, migrated_template: str) -> Iterator[Callable[[], Database]]:
+    """Makes migrated databases for the tests of one module."""
+    with ExitStack() as stack:
+        yield lambda: Database(stack.enter_context(_database(postgres, template=migrated_template)))
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_the_secret_is_nowhere_but_encrypted_in_airflows_table(connected: Instal
     ran = connected.run("sync", "run", "demo", "customer")
     listed = connected.run("connection", "list")
     tables = connected.rows("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'erpflow'")
-    kept = [connected.rows(f"SELECT t::text FROM {name} t") for (name,) in tables]  # noqa: S608
+    kept = [connected.rows(f"SELECT t::text FROM {name} t") for (name,) in tables]
     files = [path.read_bytes() for path in connected.home.rglob("*") if path.is_file()]
     with Database(connected.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).transaction() as airflow:
         rows = airflow.execute("SELECT c::text FROM connection c").fetchall()

@@ -260,7 +260,7 @@ def test_a_deleted_connection_takes_its_configs_logs_and_sync_records_along(fres
         )
         connection.execute("DELETE FROM erpflow.erp_connections")
         for table in ("erp_sync_configs", "erp_sync_logs", "erp_entity_sync_records"):
-            assert connection.execute(f"SELECT count(*) FROM erpflow.{table}").fetchone() == (0,), table  # noqa: S608
+            assert connection.execute(f"SELECT count(*) FROM erpflow.{table}").fetchone() == (0,), table
 
 
 def test_a_finished_run_whose_counts_do_not_add_up_is_refused(fresh_database: Database) -> None:

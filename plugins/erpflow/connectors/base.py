@@ -137,14 +137,15 @@ class WriteResult:
     """The outcome of one change.
 
     `remote_id` of what was written. `record`: the record as the vendor has it now, in the form of a `split` page, when
-    the vendor says so; None otherwise, and then the engine reads it. `problems`: why it was rejected; the rule
-    `duplicate` means that another record holds a value that must be unique.
+    the vendor says so; None otherwise, and then the engine reads it. `zone` is that of naive times in it. `problems`:
+    why it was rejected; the rule `duplicate` means that another record holds a value that must be unique.
     """
 
     outcome: Outcome
     remote_id: RemoteId | None = None
     record: bytes | None = None
     problems: tuple[FieldProblem, ...] = ()
+    zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +170,11 @@ class SupportsWrites(Protocol):
         """
         ...
 
-    def find(self, entity: str, key: VendorRecord) -> list[RemoteId]:
-        """The records whose fields (by remote path) hold these values; at most two, which means "not one"."""
+    def find(self, entity: str, keys: Sequence[VendorRecord]) -> list[list[RemoteId]]:
+        """For each key the records whose fields (by remote path) hold its values; at most two, which means "not one".
+
+        Asked for a whole batch before it is created: in one request where the vendor can.
+        """
         ...
 
     def read_many(self, entity: str, remote_ids: Sequence[RemoteId]) -> Page:

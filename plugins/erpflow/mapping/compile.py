@@ -37,6 +37,7 @@ __all__ = [
     "MappedRecord",
     "PullProgram",
     "PushProgram",
+    "compile_identity",
     "compile_pull",
     "compile_push",
 ]
@@ -273,6 +274,21 @@ def _compile_mapping(mapping: Mapping, names: dict[str, Any], zone: tzinfo) -> s
         names["decode"] = msgspec.json.Decoder(struct_of(node), float_hook=Decimal).decode
         variants[:0] = [Variant.TYPED, Variant.LINE]
     return write_program(names, node, columns, lines, variants=variants)
+
+
+def compile_identity(mapping: Mapping) -> Callable[[RawBytes], tuple[str, str | None]]:
+    """`identify` alone, for a mapping that only pushes: a record's key and the text of its modification time."""
+    names: dict[str, Any] = {
+        "NUL": "\x00",
+        "UNREADABLE": UNREADABLE,
+        "decode_object": _object_decoder(),
+        "dig": dig,
+        "dig_first": dig_first,
+        "peek": peek,
+    }
+    _run(_compile_identify(mapping, names), names, f"{mapping.system}/{mapping.entity}")
+    found: Callable[[RawBytes], tuple[str, str | None]] = names.get("identify", names["identify_loose"])
+    return found
 
 
 def compile_pull(mapping: Mapping, *, zone: str = "UTC") -> PullProgram:

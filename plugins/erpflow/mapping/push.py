@@ -72,10 +72,14 @@ class PushProgram:
     lines: tuple[PushLines, ...]
     lookups: tuple[str, ...]
 
-    def map_row(self, row: Row[str, Any]) -> dict[str, Any]:
-        """The remote record of a local row. Raises RecordRejected with every problem of the row."""
+    def map_row(self, row: Row[str, Any], *, constants: bool = True) -> dict[str, Any]:
+        """The remote record of a local row. Raises RecordRejected with every problem of the row.
+
+        Without `constants` only what the row holds is written: an update sends what changed, and constants do not.
+        """
         problems: list[FieldProblem] = []
-        record = _write(self.fields, row, "", problems)
+        fields = self.fields if constants else tuple(field for field in self.fields if field.column is not None)
+        record = _write(fields, row, "", problems)
         for lines in self.lines:
             rows = row.get(lines.table)
             if rows is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -13,6 +15,44 @@ LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('erpflow.sync_config', 0) 
 
 LOCK_WAIT = "60s"
 """How long a chunk waits for another run's: chunks take well under a second, so a longer wait means a stuck session."""
+
+
+SHARE = "SELECT pg_advisory_lock_shared(hashtextextended('erpflow.sync_config', 0) # hashtextextended(%s, 0))"
+UNSHARE = "SELECT pg_advisory_unlock_shared(hashtextextended('erpflow.sync_config', 0) # hashtextextended(%s, 0))"
+TRY_PUSH = "SELECT pg_try_advisory_lock(hashtextextended('erpflow.push', 0) # hashtextextended(%s, 0))"
+
+
+@contextmanager
+def shared(connection: psycopg.Connection[Any], config_id: SyncConfigId) -> Iterator[None]:
+    """While a call is under way, no chunk of the config is applied: its records would come as strangers.
+
+    Calls share the lock with each other. Outside of a transaction. Raises AlreadyRunning after a minute.
+    """
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (LOCK_WAIT,))
+    try:
+        connection.execute(SHARE, (config_id,))
+    except psycopg.errors.LockNotAvailable as error:
+        raise AlreadyRunning(
+            f"Another run has been applying a chunk for sync config {config_id} for over {LOCK_WAIT}. "
+            "Nothing was sent; this run tries again."
+        ) from error
+    finally:
+        if not connection.broken:
+            connection.execute("SET lock_timeout = DEFAULT")
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            connection.execute(UNSHARE, (config_id,))
+
+
+def hold_push(connection: psycopg.Connection[Any], config_id: SyncConfigId) -> None:
+    """Be the only push of a config until the connection ends. Raises AlreadyRunning when another one is."""
+    row = connection.execute(TRY_PUSH, (config_id,)).fetchone()
+    if row is None or not row[0]:
+        raise AlreadyRunning(
+            f"Another run is pushing for sync config {config_id}. Nothing was sent; this run tries again."
+        )
 
 
 def hold(connection: psycopg.Connection[Any], config_id: SyncConfigId, *, wait: str = LOCK_WAIT) -> None:

@@ -40,6 +40,7 @@ class LookupTarget:
     match: str | None = None
     take: str | None = None
     match_type: str = "text"
+    take_type: str = "text"
 
 
 @dataclass(frozen=True, slots=True)

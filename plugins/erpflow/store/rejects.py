@@ -21,7 +21,7 @@ WITH found AS (
     SET log_id = %(log)s, problems = u.problems::jsonb, stage = %(stage)s, attempts = r.attempts + 1,
         last_seen_at = now()
     FROM found u
-    WHERE u.remote_id IS NULL AND r.remote_id IS NULL AND r.payload = u.payload
+    WHERE u.remote_id IS NULL AND r.remote_id IS NULL AND r.payload = u.payload AND r.direction = 'pull'
       AND r.sync_config_id = %(config)s AND r.status = 'open'
     RETURNING r.payload
 )
@@ -37,8 +37,8 @@ SET log_id = excluded.log_id, payload = excluded.payload, problems = excluded.pr
 RESOLVE = """
 UPDATE erpflow.erp_rejects r SET status = 'resolved', resolved_at = now()
 FROM erpflow.erp_entity_sync_records k
-WHERE r.sync_config_id = %(config)s AND r.status = 'open' AND k.sync_config_id = r.sync_config_id
-  AND k.remote_id = r.remote_id AND r.remote_id = ANY (%(ids)s::text[])
+WHERE r.sync_config_id = %(config)s AND r.status = 'open' AND r.direction = 'pull'
+  AND k.sync_config_id = r.sync_config_id AND k.remote_id = r.remote_id AND r.remote_id = ANY (%(ids)s::text[])
 """
 
 RESOLVE_OVERTAKEN = """
@@ -52,7 +52,8 @@ LONGEST_ID = 2_000
 """Bytes of a remote id that the index of open rejects surely takes; a longer one is only in the payload."""
 
 OPEN_IDS = """
-SELECT remote_id FROM erpflow.erp_rejects WHERE sync_config_id = %s AND status = 'open' AND remote_id IS NOT NULL
+SELECT remote_id FROM erpflow.erp_rejects
+WHERE sync_config_id = %s AND status = 'open' AND direction = 'pull' AND remote_id IS NOT NULL
 """
 
 OF_LOG = """
@@ -124,6 +125,71 @@ def resolve(connection: psycopg.Connection[Any], config_id: SyncConfigId, remote
 def resolve_overtaken(connection: psycopg.Connection[Any], log_id: SyncLogId) -> None:
     """Close the rejects of a run whose record came again, later in the same read, and was applied."""
     connection.execute(RESOLVE_OVERTAKEN, {"log": log_id})
+
+
+RECORD_PUSH = """
+INSERT INTO erpflow.erp_rejects
+    (tenant_id, sync_config_id, log_id, direction, local_id, remote_id, payload, problems, stage, local_hash,
+     mapping_version)
+SELECT %(tenant)s, %(config)s, %(log)s, 'push', u.local_id, u.remote_id, u.payload, u.problems::jsonb, %(stage)s,
+       u.local_hash, %(version)s
+FROM unnest(%(local_ids)s::text[], %(remote_ids)s::text[], %(payloads)s::bytea[], %(problems)s::text[],
+            %(hashes)s::bigint[]) AS u (local_id, remote_id, payload, problems, local_hash)
+ON CONFLICT (sync_config_id, local_id) WHERE status = 'open' AND direction = 'push' DO UPDATE
+SET log_id = excluded.log_id, remote_id = excluded.remote_id, payload = excluded.payload,
+    problems = excluded.problems, stage = excluded.stage, local_hash = excluded.local_hash,
+    mapping_version = excluded.mapping_version, attempts = erp_rejects.attempts + 1, last_seen_at = now()
+"""
+
+RESOLVE_PUSHED = """
+UPDATE erpflow.erp_rejects SET status = 'resolved', resolved_at = now()
+WHERE sync_config_id = %s AND direction = 'push' AND status = 'open' AND local_id = ANY (%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PushReject:
+    """A local row that cannot be sent: its key, what was to be sent, its hash (None: it was to be deleted), and why."""
+
+    local_id: str
+    remote_id: str | None
+    payload: bytes
+    local_hash: int | None
+    problems: tuple[FieldProblem, ...]
+
+
+def record_push(
+    connection: psycopg.Connection[Any],
+    rejects: Sequence[PushReject],
+    run: RunRef,
+    *,
+    stage: str,
+    mapping_version: str,
+) -> None:
+    """Keep rows that cannot be sent; they are left alone until they or the mapping are others."""
+    if not rejects:
+        return
+    connection.execute(
+        RECORD_PUSH,
+        {
+            "tenant": run.tenant_id,
+            "config": run.config_id,
+            "log": run.log_id,
+            "stage": stage,
+            "version": mapping_version,
+            "local_ids": [reject.local_id for reject in rejects],
+            "remote_ids": [reject.remote_id for reject in rejects],
+            "payloads": [reject.payload for reject in rejects],
+            "problems": [json.dumps([asdict(problem) for problem in reject.problems]) for reject in rejects],
+            "hashes": [reject.local_hash for reject in rejects],
+        },
+    )
+
+
+def resolve_pushed(connection: psycopg.Connection[Any], config_id: SyncConfigId, local_ids: Sequence[str]) -> None:
+    """Close the open rejects of rows that the vendor has taken after all."""
+    if local_ids:
+        connection.execute(RESOLVE_PUSHED, (config_id, list(local_ids)))
 
 
 def _indexable(remote_id: str | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,6 +76,44 @@ SET chunks_applied = %(chunk)s, read_count = read_count + %(read)s, created_coun
             FROM (SELECT * FROM jsonb_each_text(ignored_reasons) UNION ALL SELECT * FROM jsonb_each_text(%(reasons)s)) u
             GROUP BY key) g)
 WHERE id = %(log)s
+"""
+
+ADD_PUSHED = """
+UPDATE erpflow.erp_sync_logs
+SET read_count = read_count + %(read)s, created_count = created_count + %(created)s,
+    updated_count = updated_count + %(updated)s, unchanged_count = unchanged_count + %(unchanged)s,
+    deleted_count = deleted_count + %(deleted)s, conflict_count = conflict_count + %(conflict)s,
+    rejected_count = rejected_count + %(rejected)s, ignored_count = ignored_count + %(ignored)s
+WHERE id = %(log)s
+"""
+
+ADD_REASON = """
+UPDATE erpflow.erp_sync_logs
+SET ignored_reasons = ignored_reasons
+    || jsonb_build_object(%(reason)s::text,
+                          coalesce((ignored_reasons ->> %(reason)s::text)::bigint, 0) + %(number)s::bigint)
+WHERE id = %(log)s
+"""
+
+CLEAR_COUNTS = """
+UPDATE erpflow.erp_sync_logs
+SET read_count = 0, created_count = 0, updated_count = 0, unchanged_count = 0, deleted_count = 0, conflict_count = 0,
+    rejected_count = 0, ignored_count = 0, ignored_reasons = '{}', plan = NULL
+WHERE id = %s
+"""
+
+NOTE_BATCH = """
+UPDATE erpflow.erp_sync_logs SET noted_batches = noted_batches || %(number)s::int
+WHERE id = %(log)s AND NOT %(number)s::int = ANY (noted_batches)
+"""
+
+FINISH_PUSH = """
+WITH finished AS (
+    UPDATE erpflow.erp_sync_logs SET chunks_applied = %(steps)s, chunks_total = %(steps)s WHERE id = %(log)s
+    RETURNING sync_config_id
+)
+UPDATE erpflow.erp_sync_configs c SET local_cursor_at = greatest(local_cursor_at, %(to)s)
+FROM finished f WHERE c.id = f.sync_config_id AND %(to)s::timestamptz IS NOT NULL
 """
 
 ADVANCE_CURSOR = """
@@ -297,16 +335,36 @@ def add_counts(
             "log": log_id,
             "chunk": chunk,
             "reasons": json.dumps(reasons),
-            "read": counts.read,
-            "created": counts.created,
-            "updated": counts.updated,
-            "unchanged": counts.unchanged,
-            "deleted": counts.deleted,
-            "conflict": counts.conflict,
-            "rejected": counts.rejected,
-            "ignored": counts.ignored,
+            **asdict(counts),
         },
     )
+
+
+def add_pushed(connection: Connection, log_id: SyncLogId, counts: Counts) -> None:
+    """Add what became of some rows of a push; in the transaction that records it."""
+    connection.execute(ADD_PUSHED, {"log": log_id, **asdict(counts)})
+
+
+def add_ignored(connection: Connection, log_id: SyncLogId, counts: Counts, *, reason: str) -> None:
+    """Add rows that are left as they are, and why."""
+    add_pushed(connection, log_id, counts)
+    connection.execute(ADD_REASON, {"log": log_id, "reason": reason, "number": counts.ignored})
+
+
+def set_pushed(connection: Connection, log_id: SyncLogId, counts: Counts) -> None:
+    """The counts of a plan, whatever an earlier try had counted."""
+    connection.execute(CLEAR_COUNTS, (log_id,))
+    add_pushed(connection, log_id, counts)
+
+
+def note_batch(connection: Connection, log_id: SyncLogId, number: int) -> bool:
+    """Note that what is not sent of a batch is accounted for; False when an earlier try has done so."""
+    return connection.execute(NOTE_BATCH, {"log": log_id, "number": number}).rowcount == 1
+
+
+def finish_push(connection: Connection, log_id: SyncLogId, *, steps: int, to: datetime | None) -> None:
+    """Every row that a push found has been settled: the local cursor may move to `to`."""
+    connection.execute(FINISH_PUSH, {"log": log_id, "steps": steps, "to": to})
 
 
 def advance_cursor(connection: Connection, run: SyncRun, to: datetime) -> None:

@@ -124,6 +124,7 @@ class PullJob:
         deletes = self._extract_deletes(connector)
         read, on_page = reader(self.run, connector), self._on_page(Progress(), on_progress)
         extracted = extract(read, self.landing, log_id=self.run.log_id, on_page=on_page)
+        self._extract_times_of_missing(connector)
         total = Extracted(extracted.pages, extracted.records + deletes)
         with self.database.session() as connection:
             self._note_pages(connection, extracted.pages)
@@ -188,6 +189,7 @@ class PullJob:
 
         with hot_loop():
             self._load(program, lambda applied: ahead(chunks(applied), depth=CHUNKS_AHEAD), progress, on_progress)
+        self._extract_times_of_missing(connector)
         progress.counts += self._apply_deletes(program.mapping, last)
         on_progress(progress)
         return progress.counts
@@ -207,6 +209,17 @@ class PullJob:
             return 0
         read = deletes_reader(self.run, connector)
         return extract(read, self._deletes_landing(), log_id=self.run.log_id).records
+
+    def _extract_times_of_missing(self, connector: Connector) -> None:
+        """When some of the records that were asked for by name are gone: the vendor's list says since when."""
+        extracted = self.landing.extracted()
+        if self._finds_deletes() is not Finding.NAMED or extracted is None or not self._lists_deletes():
+            return
+        if extracted.records < len(self.run.record_ids) and isinstance(connector, SupportsDeletedFeed):
+            extract(deletes_reader(self.run, connector), self._deletes_landing(), log_id=self.run.log_id)
+
+    def _lists_deletes(self) -> bool:
+        return self.connector.spec.entities[self.run.entity].deleted_feed
 
     def _steps_behind(self) -> int:
         """Steps behind the last chunk: the deletes are one, where there are or may be any."""
@@ -236,7 +249,10 @@ class PullJob:
         if finding is Finding.NAMED:
             met = {remote_id for batch in seen for remote_id in batch.ids}
             missing = [RemoteId(name) for name in self.run.record_ids if name not in met]
-            return Found(deletions=[Deletion(remote_id, None) for remote_id in missing])
+            times = (
+                {deletion.remote_id: deletion.deleted_at for deletion in self._landed_deletions()} if missing else {}
+            )
+            return Found(deletions=[Deletion(remote_id, times.get(remote_id)) for remote_id in missing])
         return Found(seen=whole_reads(seen))
 
     def _landed_deletions(self) -> Iterator[Deletion]:

@@ -12,6 +12,7 @@ from erpflow.store.pull import Connection
 from erpflow.store.pull_sql import ChildStage, LookupTarget, PullTarget, Staged
 from erpflow.store.tables import Table
 from erpflow.store.tracked import Lines, Tracked
+from erpflow.sync.push_map import PushLookups
 from erpflow.vocabulary import ConnectionId, Direction
 
 
@@ -48,6 +49,25 @@ def pull_target(connection: Connection, program: PullProgram, *, connection_id: 
         ),
         deleted=local.deleted,
     )
+
+
+def push_lookups(connection: Connection, mapping: Mapping, *, connection_id: ConnectionId, where: str) -> PushLookups:
+    """How the references of a mapping are turned into what the vendor calls them. Raises ConfigError as above."""
+
+    def lookups(fields: Iterable[FieldSpec]) -> dict[str, LookupTarget]:
+        return {
+            spec.local: _lookup(
+                connection,
+                LookupColumn(spec.local, spec.lookup, 0, spec.required),
+                connection_id=connection_id,
+                where=where,
+            )
+            for spec in fields
+            if spec.lookup is not None and spec.local is not None and spec.pushes()
+        }
+
+    lines = {child.local: lookups(child.fields) for child in mapping.children}
+    return PushLookups(lookups(mapping.fields), {table: found for table, found in lines.items() if found})
 
 
 def tracked(connection: Connection, mapping: Mapping, direction: Direction, *, where: str) -> Tracked:
@@ -159,4 +179,5 @@ def _lookup(connection: Connection, column: LookupColumn, *, connection_id: Conn
         match=lookup.match,
         take=lookup.take,
         match_type=table.columns[lookup.match].type,
+        take_type=table.columns[lookup.take].type,
     )

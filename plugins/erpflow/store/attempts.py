@@ -1,0 +1,181 @@
+"""Attempts: every write to a vendor, recorded before it is sent, so that none is made twice (invariant 5).
+
+An attempt is `sent` until its outcome is recorded. A worker that dies leaves it so: whoever pushes next looks up at the
+vendor what came of it before anything is sent again. The fencing token grows with every push of a config, and a result
+that comes in under an older token is refused: whoever holds the new one has looked it up meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+import psycopg
+
+from erpflow.errors import FieldProblem
+from erpflow.vocabulary import Operation, RunRef, SyncConfigId, SyncLogId
+
+Connection = psycopg.Connection[Any]
+Texts = Mapping[str, str | None]
+
+# Money stays a Decimal and keeps its digits, in the table too.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+NEW_FENCE: Final = """
+UPDATE erpflow.erp_sync_configs SET fencing_token = fencing_token + 1 WHERE id = %s RETURNING fencing_token
+"""
+
+RECORD: Final = """
+INSERT INTO erpflow.erp_push_attempts
+    (tenant_id, sync_config_id, log_id, local_id, remote_id, operation, state, idempotency_key, request_hash, request,
+     fencing_token, sent_at, agreed_local, local_hash, before)
+SELECT %(tenant)s, %(config)s, %(log)s, a.local_id, a.remote_id, a.operation, 'sent', a.idempotency_key,
+       hashtextextended(coalesce(a.request::text, ''), 0), a.request, %(token)s, now(), a.agreed_local, a.local_hash,
+       a.before
+FROM jsonb_to_recordset(%(attempts)s::jsonb) AS a
+    (local_id text, remote_id text, operation text, idempotency_key text, request jsonb, agreed_local jsonb,
+     local_hash bigint, before jsonb)
+WHERE (SELECT fencing_token FROM erpflow.erp_sync_configs WHERE id = %(config)s) = %(token)s
+"""
+
+UNSETTLED: Final = """
+SELECT id::text, log_id::text, local_id, remote_id, operation, idempotency_key, request::text, sent_at, agreed_local,
+       local_hash, before
+FROM erpflow.erp_push_attempts
+WHERE sync_config_id = %s AND state IN ('planned', 'sent', 'unknown') ORDER BY sent_at, id LIMIT %s
+"""
+
+SETTLE: Final = """
+UPDATE erpflow.erp_push_attempts a
+SET state = m.state, remote_id = coalesce(m.remote_id, a.remote_id), error = m.error, error_kind = m.error_kind,
+    settled_at = CASE WHEN m.state = 'unknown' THEN NULL ELSE now() END
+FROM jsonb_to_recordset(%(settled)s::jsonb)
+     AS m (idempotency_key text, state text, remote_id text, error text, error_kind text)
+WHERE a.sync_config_id = %(config)s AND a.idempotency_key = m.idempotency_key
+  AND a.state IN ('planned', 'sent', 'unknown')
+  AND (%(token)s::bigint IS NULL
+       OR a.fencing_token = %(token)s
+          AND (SELECT fencing_token FROM erpflow.erp_sync_configs WHERE id = %(config)s) = %(token)s)
+"""
+
+SETTLED_IN: Final = """
+SELECT local_id, operation FROM erpflow.erp_push_attempts WHERE log_id = %s AND state IN ('succeeded', 'failed')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A write that is about to be sent, or whose outcome is not known.
+
+    `request`: what is sent, in the vendor's shape. `agreed_local`: the row as it is sent, agreed on once it succeeds;
+    `local_hash` is its hash. `before`: the fields that change, as they were agreed on before.
+    """
+
+    local_id: str
+    remote_id: str | None
+    operation: Operation
+    idempotency_key: str
+    request: dict[str, Any]
+    agreed_local: Texts | None
+    local_hash: int | None
+    before: Texts | None
+    log_id: SyncLogId | None = None
+    sent_at: datetime | None = None
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of an attempt: succeeded, failed (the vendor refused), superseded (nothing was done) or unknown."""
+
+    idempotency_key: str
+    state: str
+    remote_id: str | None = None
+    problems: tuple[FieldProblem, ...] = ()
+
+    def stored(self) -> dict[str, Any]:
+        """As the statement takes it."""
+        return {
+            "idempotency_key": self.idempotency_key,
+            "state": self.state,
+            "remote_id": self.remote_id,
+            "error": "; ".join(problem.message for problem in self.problems) or None,
+            "error_kind": self.problems[0].rule if self.problems else None,
+        }
+
+
+def next_token(connection: Connection, config_id: SyncConfigId) -> int:
+    """The fencing token of a push that begins: every older one is void from now on."""
+    row = connection.execute(NEW_FENCE, (config_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def record(connection: Connection, attempts: Sequence[Attempt], run: RunRef, *, token: int) -> bool:
+    """Record attempts as sent; False, and nothing recorded, when another push has begun since `token` was given out."""
+    rows = [
+        {
+            "local_id": attempt.local_id,
+            "remote_id": attempt.remote_id,
+            "operation": attempt.operation.value,
+            "idempotency_key": attempt.idempotency_key,
+            "request": attempt.request,
+            "agreed_local": dict(attempt.agreed_local) if attempt.agreed_local is not None else None,
+            "local_hash": attempt.local_hash,
+            "before": dict(attempt.before) if attempt.before is not None else None,
+        }
+        for attempt in attempts
+    ]
+    cursor = connection.execute(
+        RECORD,
+        {
+            "tenant": run.tenant_id,
+            "config": run.config_id,
+            "log": run.log_id,
+            "token": token,
+            "attempts": _encode(rows).decode(),
+        },
+    )
+    return cursor.rowcount == len(attempts)
+
+
+def unsettled(connection: Connection, config_id: SyncConfigId, *, limit: int) -> list[Attempt]:
+    """Attempts whose outcome is not known, the oldest first."""
+    return [_attempt(row) for row in connection.execute(UNSETTLED, (config_id, limit))]
+
+
+def settle(connection: Connection, config_id: SyncConfigId, settled: Sequence[Settled], *, token: int | None) -> int:
+    """Record outcomes; how many were taken. Those of another token are refused; None settles whatever the token."""
+    if not settled:
+        return 0
+    cursor = connection.execute(
+        SETTLE,
+        {"config": config_id, "token": token, "settled": _encode([entry.stored() for entry in settled]).decode()},
+    )
+    return cursor.rowcount
+
+
+def settled_in(connection: Connection, log_id: SyncLogId) -> set[tuple[str, str]]:
+    """Which rows a run is done with, by local id and operation: a try that begins again leaves them out."""
+    return {(local_id, operation) for local_id, operation in connection.execute(SETTLED_IN, (log_id,))}
+
+
+def _attempt(row: Sequence[Any]) -> Attempt:
+    id_, log_id, local_id, remote_id, operation, key, request, sent_at, agreed_local, local_hash, before = row
+    return Attempt(
+        local_id=local_id,
+        remote_id=remote_id,
+        operation=Operation(operation),
+        idempotency_key=key,
+        request=_decode(request or "{}"),
+        agreed_local=agreed_local,
+        local_hash=local_hash,
+        before=before,
+        log_id=log_id,
+        sent_at=sent_at,
+        id=id_,
+    )

@@ -1,0 +1,213 @@
+"""What changed here since both sides agreed, found set by set: new rows, rows with another hash, rows that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from erpflow.store.pull_sql import LookupTarget
+from erpflow.store.tracked import Tracked
+from erpflow.vocabulary import SyncConfigId
+
+Connection = psycopg.Connection[Any]
+Texts = Mapping[str, str | None]
+
+FETCH: Final = 2_000
+"""Rows fetched at once from the server's cursor."""
+
+# A transaction that is still open began before it: what it commits later carries an older time.
+HORIZON: Final = """
+SELECT least(now(), (SELECT min(xact_start) FROM pg_stat_activity
+                     WHERE datname = current_database() AND backend_xid IS NOT NULL))
+"""
+
+MODIFIED: Final = sql.SQL(
+    """
+    WITH candidates AS (
+        SELECT x.{key} AS key FROM {table} x WHERE x.{modified} >= {since}
+        UNION
+        SELECT k.local_id::{kind} FROM erpflow.erp_entity_sync_records k
+        WHERE k.sync_config_id = %(config)s AND k.status = 'pending'
+    )
+    """
+)
+
+CHANGED_ROWS: Final = sql.SQL(
+    """
+    {candidates}
+    SELECT t.{key}::text, r.remote_id, r.remote_version, r.agreed_local, r.agreed_remote, h.hash, {modified_at},
+           {values}
+    FROM {source}
+    LEFT JOIN erpflow.erp_entity_sync_records r
+        ON r.sync_config_id = %(config)s AND r.local_id = t.{key}::text AND r.status <> 'deleted'
+    CROSS JOIN LATERAL (SELECT {hash} AS hash) h
+    WHERE NOT {is_deleted}
+      AND (r.remote_id IS NULL OR r.status = 'pending'
+           OR r.status = 'synced' AND r.agreed_local IS NOT NULL AND r.local_hash IS DISTINCT FROM h.hash)
+      AND (%(ids)s::text[] IS NULL OR t.{key}::text = ANY (%(ids)s))
+      AND NOT EXISTS (
+          SELECT 1 FROM erpflow.erp_rejects j
+          WHERE j.sync_config_id = %(config)s AND j.direction = 'push' AND j.status = 'open'
+            AND j.local_id = t.{key}::text AND j.local_hash = h.hash AND j.mapping_version = %(version)s)
+      AND NOT EXISTS (
+          SELECT 1 FROM erpflow.erp_conflicts c
+          WHERE c.sync_config_id = %(config)s AND c.status = 'open' AND c.kind = 'unique_collision'
+            AND c.local_id = t.{key}::text)
+    ORDER BY t.{key}
+    """
+)
+
+GONE_ROWS: Final = sql.SQL(
+    """
+    SELECT r.local_id, r.remote_id, r.remote_version, r.agreed_local, r.agreed_remote
+    FROM erpflow.erp_entity_sync_records r
+    LEFT JOIN {table} t ON t.{key} = r.local_id::{kind}
+    WHERE r.sync_config_id = %(config)s AND r.status IN ('synced', 'pending') AND r.agreed_local IS NOT NULL
+      AND (t.{key} IS NULL OR {is_deleted})
+      AND (%(ids)s::text[] IS NULL OR r.local_id = ANY (%(ids)s))
+      AND NOT EXISTS (
+          SELECT 1 FROM erpflow.erp_rejects j
+          WHERE j.sync_config_id = %(config)s AND j.direction = 'push' AND j.status = 'open'
+            AND j.local_id = r.local_id AND j.local_hash IS NULL AND j.mapping_version = %(version)s)
+    ORDER BY r.local_id
+    """
+)
+
+TIED: Final = """
+SELECT count(*) FROM erpflow.erp_entity_sync_records WHERE sync_config_id = %s AND status <> 'deleted'
+"""
+
+BY_ENTITY: Final = """
+SELECT local_id, remote_id FROM erpflow.erp_entity_sync_records
+WHERE sync_config_id = %(config)s AND status <> 'deleted' AND local_id = ANY (%(ids)s)
+"""
+
+BY_TABLE: Final = sql.SQL(
+    "SELECT k.{take}::text, k.{match}::text FROM {table} k WHERE k.{take} = ANY (%(ids)s::text[]::{kind}[])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRow:
+    """A row that is new or may differ from what was agreed on; its columns as texts, as a push reads them.
+
+    `remote_id` None: it is not tied to a record yet. `values` None: the row is gone, or marked as deleted.
+    """
+
+    local_id: str
+    remote_id: str | None
+    version: str | None
+    agreed_local: Texts | None
+    agreed_remote: Texts | None
+    hash: int | None
+    modified_at: datetime | None
+    values: Texts | None
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """A transaction that only reads, and sees one moment all along."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def horizon(connection: Connection) -> datetime:
+    """Rows modified before it are all visible now; later scans begin there."""
+    row = connection.execute(HORIZON).fetchone()
+    moment: datetime = row[0]  # type: ignore[index]  # the aggregate has a row
+    return moment
+
+
+def changed_rows(
+    connection: Connection,
+    tracked: Tracked,
+    config_id: SyncConfigId,
+    *,
+    since: datetime | None,
+    ids: Sequence[str] | None,
+    version: str,
+) -> Iterator[LocalRow]:
+    """Rows that are new, or whose hash is not the agreed one. Within a transaction; streams.
+
+    `since`: only rows modified at or after, where the table says when; `ids`: only these. Rows with an open reject are
+    left out until they or the mapping (`version`) change; so are rows that wait for a person.
+    """
+    parts = _parts(tracked)
+    by_time = since is not None and tracked.modified is not None and ids is None
+    statement = CHANGED_ROWS.format(
+        **parts,
+        candidates=_candidates(tracked, parts) if by_time else sql.SQL(""),
+        source=sql.SQL("candidates JOIN {table} t ON t.{key} = candidates.key").format(**parts)
+        if by_time
+        else sql.SQL("{table} t").format(**parts),
+        modified_at=tracked.modified_at("t"),
+        values=tracked.row_values("t", tracked.pushed, lines="pushed"),
+        hash=tracked.row_hash("t"),
+    )
+    parameters = {
+        "config": config_id,
+        "since": since,
+        "ids": list(ids) if ids is not None else None,
+        "version": version,
+    }
+    with connection.cursor(name="erpflow_changed") as cursor:
+        cursor.itersize = FETCH
+        cursor.execute(statement, parameters)
+        for row in cursor:
+            yield LocalRow(*row)
+
+
+def gone_rows(
+    connection: Connection, tracked: Tracked, config_id: SyncConfigId, *, ids: Sequence[str] | None, version: str
+) -> Iterator[LocalRow]:
+    """Tied rows that were deleted, or marked so. Within a transaction; streams."""
+    parameters = {"config": config_id, "ids": list(ids) if ids is not None else None, "version": version}
+    with connection.cursor(name="erpflow_gone_rows") as cursor:
+        cursor.itersize = FETCH
+        cursor.execute(GONE_ROWS.format(**_parts(tracked)), parameters)
+        for local_id, remote_id, remote_version, agreed_local, agreed_remote in cursor:
+            yield LocalRow(local_id, remote_id, remote_version, agreed_local, agreed_remote, None, None, None)
+
+
+def tied_count(connection: Connection, config_id: SyncConfigId) -> int:
+    """How many records are tied."""
+    row = connection.execute(TIED, (config_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def remote_names(connection: Connection, lookup: LookupTarget, local_values: Sequence[str]) -> dict[str, str]:
+    """What the vendor calls what a look-up column refers to: the way back of a pull's look-up, in one statement."""
+    if lookup.config_id is not None:
+        rows = connection.execute(BY_ENTITY, {"config": lookup.config_id, "ids": list(local_values)})
+    else:
+        statement = BY_TABLE.format(
+            take=sql.Identifier(lookup.take or ""),
+            match=sql.Identifier(lookup.match or ""),
+            table=sql.Identifier(*(lookup.table or "").split(".", 1)),
+            kind=sql.SQL(lookup.take_type),
+        )
+        rows = connection.execute(statement, {"ids": list(local_values)})
+    return {local: remote for local, remote in rows if remote is not None}
+
+
+def _parts(tracked: Tracked) -> dict[str, sql.Composable]:
+    return {
+        "table": tracked.table.identifier,
+        "key": sql.Identifier(tracked.key),
+        "kind": tracked.key_type,
+        "is_deleted": tracked.is_deleted("t"),
+    }
+
+
+def _candidates(tracked: Tracked, parts: Mapping[str, sql.Composable]) -> sql.Composed:
+    name = tracked.modified or ""
+    has_zone = tracked.table.columns[name].type.endswith("with time zone")
+    since = sql.SQL("%(since)s::timestamptz" if has_zone else "(%(since)s::timestamptz AT TIME ZONE 'UTC')")
+    return MODIFIED.format(**parts, modified=sql.Identifier(name), since=since)

@@ -1,0 +1,390 @@
+"""Push: one run from the tables to the vendor. Step by step for Airflow's tasks, or all at once in one process.
+
+What is still unknown of earlier pushes is settled first. A record that changed at the vendor since it was read is read
+again and merged, as a pull does it, and what then remains to be sent is sent in another round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from erpflow.connectors.base import Connector, SupportsWrites
+from erpflow.errors import ConfigError, DeletesNeedApproval, VendorUnavailable
+from erpflow.mapping.compile import PushProgram, compile_identity, compile_pull, compile_push
+from erpflow.mapping.load import load_mapping
+from erpflow.mapping.model import Mapping
+from erpflow.store import acknowledge, attempts, locks, sync_logs
+from erpflow.store import push as store
+from erpflow.store.database import Database
+from erpflow.store.pull import Connection
+from erpflow.store.sync_logs import OpenRequest, SyncRun
+from erpflow.store.tracked import Tracked
+from erpflow.sync.landing import Folder
+from erpflow.sync.merge import rules_of
+from erpflow.sync.planned import MOST_PLANNED, PlannedChange
+from erpflow.sync.pull import PullJob
+from erpflow.sync.pull import finish as finish_run
+from erpflow.sync.push_landing import Outgoing, PushLanding, RequestBatch, Scanned
+from erpflow.sync.push_map import PushMapper
+from erpflow.sync.push_record import PushRecorder
+from erpflow.sync.push_scan import scan
+from erpflow.sync.push_send import PushSender, Sent
+from erpflow.sync.push_settle import Settler, cannot_settle
+from erpflow.sync.target import pull_target, push_lookups, tracked
+from erpflow.vocabulary import (
+    Counts,
+    Deletes,
+    Direction,
+    FieldConflict,
+    Operation,
+    SyncLogId,
+    Window,
+)
+
+log = structlog.get_logger(__name__)
+
+ROUNDS = 3
+"""How often a row is merged and sent again because its record changed at the vendor in between."""
+
+Connect = Callable[[], AbstractContextManager[Connector]]
+OnProgress = Callable[[Counts], None]
+
+
+def _silent(_counts: Counts) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class PushJob:
+    """Everything one push needs, read back from the id of its log: any task, on any worker, can build it.
+
+    `connect` gives a vendor session; each worker opens its own.
+    """
+
+    database: Database
+    run: SyncRun
+    connector: type[Connector]
+    connect: Connect
+    folder: Folder
+    mappings: Path
+    connector_class: Callable[[str], type[Connector]] = field(repr=False)
+    landing_root: Folder = field(repr=False)
+
+    @classmethod
+    def open(
+        cls,
+        database: Database,
+        log_id: SyncLogId,
+        *,
+        connector_class: Callable[[str], type[Connector]],
+        connect: Callable[[SyncRun], AbstractContextManager[Connector]],
+        landing_root: Folder,
+        mappings: Path,
+    ) -> PushJob:
+        """Read the run back. A failure that an earlier try left in the log is cleared."""
+        with database.session() as connection:
+            sync_logs.reopen(connection, log_id)
+            run = sync_logs.load_run(connection, log_id)
+            folder = landing_root / run.system / run.entity / run.log_id
+            folder.mkdir(parents=True, exist_ok=True)
+            sync_logs.note_pages(connection, log_id, pages=0, landing=str(folder))
+        return cls(
+            database=database,
+            run=run,
+            connector=connector_class(run.system),
+            connect=lambda: connect(run),
+            folder=folder,
+            mappings=mappings,
+            connector_class=connector_class,
+            landing_root=landing_root,
+        )
+
+    def mapping(self) -> Mapping:
+        """The mapping of this run. Raises ConfigError naming file, line and key."""
+        return load_mapping(self.mappings / self.run.mapping_path)
+
+    def program(self) -> PushProgram:
+        """The mapping of this run, compiled. Raises ConfigError."""
+        return compile_push(self.mapping())
+
+    def check(self) -> None:
+        """Fail now, before anything is looked for, if the mapping, a table or the vendor does not allow a push."""
+        mapping = self.program().mapping
+        spec = self.connector.spec.entities.get(self.run.entity)
+        if spec is None or not spec.writes:
+            raise ConfigError(
+                f"{self.connector.spec.title} takes no {self.run.entity} records from outside. "
+                f"Set direction: pull in {self._where()}."
+            )
+        if Operation.CREATE in spec.writes and (problem := cannot_settle(mapping, spec)):
+            raise ConfigError(f"{self._where()}: {problem}")
+        with self.database.session() as connection:
+            self._tracked(connection, mapping)
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def extract(self) -> Scanned:
+        """Find what changed here, and land it; the same run looks once."""
+        return self._scan(PushLanding(self.folder))
+
+    def transform(self) -> int:
+        """What changed in the vendor's shape, in batches; how many there are."""
+        return self._map(PushLanding(self.folder))
+
+    def load(self, *, on_progress: OnProgress = _silent) -> Counts:
+        """Send what is not sent yet; what became of all, earlier tries included.
+
+        Raises VendorUnavailable or RateLimited when some rows are not sent yet or their outcome is not known: the next
+        try goes on. Raises DeletesNeedApproval when everything but the deletes is sent.
+        """
+        if self.run.dry_run:
+            return self._plan()
+        with self.database.session() as guard:
+            locks.hold_push(guard, self.run.config_id)
+            token = attempts.next_token(guard, self.run.config_id)
+            self._settle(guard, on_progress)
+            self._send_rounds(guard, token, on_progress)
+            scanned = PushLanding(self.folder).scanned()
+            sync_logs.finish_push(
+                guard, self.run.log_id, steps=1, to=scanned.horizon if scanned and not self.run.record_ids else None
+            )
+        with self.database.session() as connection:
+            return sync_logs.summary(connection, self.run.log_id).counts
+
+    def run_whole(self, *, on_progress: OnProgress = _silent) -> Counts:
+        """Extract, transform and load. Raises as `load` does."""
+        self.extract()
+        self.transform()
+        return self.load(on_progress=on_progress)
+
+    def settle_open(self) -> bool:
+        """Settle what earlier pushes left open, before a pull takes their records for strangers.
+
+        False when another push is at it.
+        """
+        with self.database.session() as guard:
+            if not attempts.unsettled(guard, self.run.config_id, limit=1):
+                return True
+            locks.hold_push(guard, self.run.config_id)
+            attempts.next_token(guard, self.run.config_id)
+            self._settle(guard, _silent)
+        return True
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def _send_rounds(self, guard: Connection, token: int, on_progress: OnProgress) -> None:
+        """Send; merge what changed at the vendor meanwhile; send what then remains."""
+        landing, ids = PushLanding(self.folder), None
+        for number in range(1, ROUNDS + 1):
+            if number > 1:
+                landing = PushLanding(self.folder / f"round-{number}")
+                self._scan(landing, ids=ids)
+                self._map(landing)
+            sent = self._send(guard, landing, token, on_progress)
+            if not sent.reread:
+                return
+            ids = [local_id for local_id, _ in sent.reread]
+            self._merge([remote_id for _, remote_id in sent.reread if remote_id])
+        with guard.transaction():
+            counts = Counts(read=len(ids or ()), ignored=len(ids or ()))
+            sync_logs.add_ignored(guard, self.run.log_id, counts, reason="changed at the vendor again and again")
+
+    def _send(self, guard: Connection, landing: PushLanding, token: int, on_progress: OnProgress) -> Sent:
+        batches = list(self._batches(landing))
+        writes = [batch for batch in batches if not _is_delete(batch)]
+        deletes = [batch for batch in batches if _is_delete(batch)]
+        sender = PushSender(
+            run=self.run,
+            mapping=self.mapping(),
+            database=self.database,
+            connect=self.connect,
+            make_recorder=self._recorder,
+            token=token,
+            workers=max(1, min(self.connector.spec.limits.concurrent, len(batches) or 1)),
+            done=frozenset(attempts.settled_in(guard, self.run.log_id)),
+        )
+        sent = self._checked(sender.send(iter(writes), on_sent=on_progress))
+        if deletes:
+            self._approve(guard, sum(len(batch.requests) for batch in deletes))
+            if self.mapping().deletes.push is Deletes.IGNORE:
+                self._let_go(guard, deletes)
+            else:
+                more = self._checked(sender.send(iter(deletes), on_sent=on_progress))
+                sent.reread += more.reread
+        return sent
+
+    def _checked(self, sent: Sent) -> Sent:
+        if sent.unknown or sent.unsent:
+            raise VendorUnavailable(
+                f"{self.run.connection} {self.run.entity}: the vendor went away in the middle of a push. Of "
+                f"{sent.unknown} writes it is not known whether they arrived, {sent.unsent} were not sent. They are "
+                "looked up before anything is sent again."
+            )
+        return sent
+
+    def _approve(self, guard: Connection, count: int) -> None:
+        mapping, total = self.mapping(), store.tied_count(guard, self.run.config_id)
+        share = mapping.deletes.at_most
+        with self.database.session() as connection:
+            allowed = sync_logs.load_run(connection, self.run.log_id).allow_deletes
+        if allowed or mapping.deletes.push is Deletes.IGNORE or count <= 1 or count <= share * total:
+            return
+        sync_logs.ask_deletes(guard, self.run.log_id, count=count, total=total, sample=[])
+        raise DeletesNeedApproval(
+            f"{self.run.connection} {self.run.entity}: {count:,} of {total:,} rows are gone here, more than the "
+            f"{share:.0%} of deletes.at_most. Nothing was deleted at the vendor. If that is right, approve it in "
+            "Airflow, or run: erpflow sync run … --allow-deletes",
+            count=count,
+            total=total,
+            sample=(),
+        )
+
+    def _let_go(self, guard: Connection, deletes: Sequence[RequestBatch]) -> None:
+        """Rows that were deleted here, and whose records stay: only a tombstone remains."""
+        for batch in deletes:
+            ids = [each.remote_id or "" for each in batch.requests]
+            with guard.transaction():
+                if sync_logs.note_batch(guard, self.run.log_id, batch.number):
+                    acknowledge.bury(guard, ids, self.run.ref)
+                    counts = Counts(read=len(ids), ignored=len(ids))
+                    sync_logs.add_ignored(guard, self.run.log_id, counts, reason="deleted here only")
+
+    def _settle(self, guard: Connection, on_progress: OnProgress) -> None:
+        if not attempts.unsettled(guard, self.run.config_id, limit=1):
+            return
+        with self.database.session() as connection, self.connect() as vendor:
+            if not isinstance(vendor, SupportsWrites):
+                raise ConfigError(f"{vendor.spec.title} cannot be written to.")
+            spec = vendor.spec.entities[self.run.entity]
+            recorder = self._recorder(connection)
+            settlement = Settler(self.run, self.mapping(), spec, connection, vendor, recorder).settle_all()
+            on_progress(settlement.counts)
+            if settlement.unknown:
+                raise VendorUnavailable(
+                    f"{self.run.connection} {self.run.entity}: it is still not known whether {settlement.unknown} "
+                    "writes arrived. They are looked up again before anything is sent."
+                )
+
+    def _merge(self, remote_ids: Sequence[str]) -> None:
+        """Read records again and merge them, as a pull of just these."""
+        if not remote_ids:
+            return
+        with self.database.session() as connection:
+            request = OpenRequest(
+                kind="records",
+                window=Window(),
+                direction=Direction.PULL,
+                record_ids=tuple(dict.fromkeys(remote_ids)),
+                triggered_by=f"push:{self.run.log_id}",
+                allow_deletes=True,
+            )
+            log_id = sync_logs.open_log(connection, self.run.config_id, request)
+        job = PullJob.open(
+            self.database,
+            log_id,
+            connector_class=self.connector_class,
+            landing_root=self.landing_root,
+            mappings=self.mappings,
+        )
+        with self.connect() as vendor:
+            job.run_whole(vendor)
+        finish_run(self.database, log_id)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _scan(self, landing: PushLanding, *, ids: Sequence[str] | None = None) -> Scanned:
+        mapping = self.mapping()
+        with self.database.session() as connection:
+            table = self._tracked(connection, mapping)
+        return scan(self.run, table, self.database, landing, version=mapping.version, ids=ids)
+
+    def _map(self, landing: PushLanding) -> int:
+        if landing.scanned() is None:
+            raise ConfigError(
+                "What changed here has not been looked for to the end, or was cleaned up. Clear the task push.extract."
+            )
+        program, number = self.program(), 0
+        with self.database.session() as connection:
+            mapper = PushMapper(
+                program,
+                rules_of(program.mapping, FieldConflict(self.run.conflict)),
+                push_lookups(connection, program.mapping, connection_id=self.run.connection_id, where=self._where()),
+                connection,
+                bulk_size=self.connector.spec.entities[self.run.entity].bulk_size,
+            )
+            for batch in mapper.batches(changed.changes for changed in landing.changes()):
+                landing.put_requests(program.mapping.version, batch)
+                number = batch.number
+            landing.finish_requests(program.mapping.version, number)
+            sync_logs.note_total(connection, self.run.log_id, chunks=1)
+        return number
+
+    def _batches(self, landing: PushLanding) -> Sequence[RequestBatch]:
+        return list(landing.requests(self.mapping().version))
+
+    def _plan(self) -> Counts:
+        """What would be sent; nothing is, and nothing is recorded but the plan."""
+        landing, counts, plan = PushLanding(self.folder), Counts(), list[PlannedChange]()
+        for batch in self._batches(landing):
+            made = [_COUNTED[each.operation] for each in batch.requests]
+            counts += Counts(
+                read=len(made) + len(batch.refused) + len(batch.unchanged),
+                created=made.count("created"),
+                updated=made.count("updated"),
+                deleted=made.count("deleted"),
+                rejected=len(batch.refused),
+                unchanged=len(batch.unchanged),
+            )
+            plan += [_planned(each) for each in batch.requests[: MOST_PLANNED - len(plan)]]
+        with self.database.session() as connection, connection.transaction():
+            sync_logs.add_to_plan(connection, self.run.log_id, [change.as_json() for change in plan])
+            sync_logs.set_pushed(connection, self.run.log_id, counts)
+            sync_logs.finish_push(connection, self.run.log_id, steps=1, to=None)
+        return counts
+
+    def _recorder(self, connection: Connection) -> PushRecorder:
+        mapping = self.mapping()
+        pulls = self.run.is_two_way
+        program = compile_pull(mapping) if pulls else None
+        reader = None
+        if program is not None:
+            target = pull_target(connection, program, connection_id=self.run.connection_id, where=self._where())
+            reader = acknowledge.reader(connection, target, self._tracked(connection, mapping))
+        return PushRecorder(
+            self.run,
+            self.connector,
+            connection,
+            identify=program.identify if program else compile_identity(mapping),
+            program=program,
+            reader=reader,
+            mapping_version=mapping.version,
+        )
+
+    def _tracked(self, connection: Connection, mapping: Mapping) -> Tracked:
+        return tracked(connection, mapping, self.run.config_direction, where=self._where())
+
+    def _where(self) -> str:
+        return str(self.mappings / self.run.mapping_path)
+
+
+_COUNTED = {Operation.CREATE: "created", Operation.UPDATE: "updated", Operation.DELETE: "deleted"}
+
+
+def _is_delete(batch: RequestBatch) -> bool:
+    return bool(batch.requests) and batch.requests[0].operation is Operation.DELETE
+
+
+def _planned(each: Outgoing) -> PlannedChange:
+    return PlannedChange(
+        "push",
+        _COUNTED[each.operation],
+        each.remote_id,
+        each.local_id,
+        dict(each.before) or None,
+        dict(each.after) or None,
+    )

@@ -1,0 +1,168 @@
+"""The landing area of a push: what was found here, and what will be sent, so that a killed step goes on.
+
+Two kinds of files below the folder of the sync log: `changes/` holds the rows that a scan found, `requests/<version>/`
+what the mapping makes of them. A file is its fingerprint and its bytes, so half a file is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+import xxhash
+
+from erpflow.errors import ConfigError, FieldProblem
+from erpflow.sync.landing import Folder
+from erpflow.vocabulary import Operation
+
+Texts = dict[str, str | None]
+Kind = TypeVar("Kind")
+
+
+class LocalChange(msgspec.Struct, frozen=True):
+    """A row that was found to be new, changed or gone: what it is now, and what was agreed on before."""
+
+    operation: Operation
+    local_id: str
+    remote_id: str | None
+    version: str | None
+    values: Texts | None
+    agreed_local: Texts | None
+    agreed_remote: Texts | None
+    hash: int | None
+    modified_at: datetime | None
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A change in the vendor's shape. `request`: JSON of what is sent. `before` and `after`: our fields that change.
+
+    `values`: the whole row, which is agreed on once it is sent.
+    """
+
+    operation: Operation
+    local_id: str
+    remote_id: str | None
+    version: str | None
+    agreed_remote: Texts | None
+    request: bytes
+    before: Texts
+    after: Texts
+    values: Texts | None
+    hash: int | None
+
+
+class RefusedRow(msgspec.Struct, frozen=True):
+    """A row that the mapping cannot send: its values and every problem."""
+
+    operation: Operation
+    local_id: str
+    remote_id: str | None
+    values: Texts | None
+    hash: int | None
+    problems: list[FieldProblem]
+
+
+class ChangeBatch(msgspec.Struct, frozen=True):
+    """Rows of one kind as they were scanned."""
+
+    changes: list[LocalChange]
+
+
+class RequestBatch(msgspec.Struct, frozen=True):
+    """What is sent in one call at most, and what is not sent at all.
+
+    `unchanged`: rows that only looked changed, with the hash that says so from now on.
+    """
+
+    number: int
+    requests: list[Outgoing]
+    refused: list[RefusedRow]
+    unchanged: list[tuple[str, int | None]]
+
+
+class MappedRequests(msgspec.Struct, frozen=True):
+    """The end of a transform: how many batches of requests there are."""
+
+    batches: int
+
+
+class Scanned(msgspec.Struct, frozen=True):
+    """The end of a scan: batches of changes, changes by operation, and how far the local cursor may move."""
+
+    batches: int
+    creates: int
+    updates: int
+    deletes: int
+    horizon: datetime
+
+    @property
+    def changes(self) -> int:
+        """All of them."""
+        return self.creates + self.updates + self.deletes
+
+
+class PushLanding:
+    """The landing folder of one push."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def put_changes(self, number: int, batch: ChangeBatch) -> None:
+        """Keep batch `number` (from 1) of a scan."""
+        self._put("changes", f"{number:06d}", batch)
+
+    def changes(self) -> Iterator[ChangeBatch]:
+        """Every batch of a finished scan. Raises ConfigError when one is gone."""
+        scanned = self.scanned()
+        for number in range(1, (scanned.batches if scanned else 0) + 1):
+            yield self._get("changes", f"{number:06d}", ChangeBatch, step="push.extract")
+
+    def finish_scan(self, scanned: Scanned) -> None:
+        """Say that everything was looked at."""
+        self._put("changes", "scanned", scanned)
+
+    def scanned(self) -> Scanned | None:
+        """The end of the scan, None while it has not finished."""
+        return self._find("changes", "scanned", Scanned)
+
+    def put_requests(self, version: str, batch: RequestBatch) -> None:
+        """Keep what the mapping of this version makes of the changes."""
+        self._put(f"requests/{version}", f"{batch.number:06d}", batch)
+
+    def finish_requests(self, version: str, batches: int) -> None:
+        """Say how many batches there are."""
+        self._put(f"requests/{version}", "mapped", MappedRequests(batches))
+
+    def requests(self, version: str) -> Iterator[RequestBatch]:
+        """Every batch. Raises ConfigError when one is gone, or was made with another mapping."""
+        mapped = self._get(f"requests/{version}", "mapped", MappedRequests, step="push.transform")
+        for number in range(1, mapped.batches + 1):
+            yield self._get(f"requests/{version}", f"{number:06d}", RequestBatch, step="push.transform")
+
+    def _put(self, place: str, name: str, value: Any) -> None:
+        folder = self._folder
+        for part in place.split("/"):
+            folder = folder / part
+        folder.mkdir(parents=True, exist_ok=True)
+        payload = msgspec.msgpack.encode(value)
+        (folder / f"{name}.msgpack").write_bytes(xxhash.xxh3_64_digest(payload) + payload)
+
+    def _get(self, place: str, name: str, kind: type[Kind], *, step: str) -> Kind:
+        found = self._find(place, name, kind)
+        if found is None:
+            raise ConfigError(
+                f"Batch {name} of {place} in {self._folder} is missing, was altered, or was made with another version "
+                f"of the mapping. Clear the task {step}: it is made again."
+            )
+        return found
+
+    def _find(self, place: str, name: str, kind: type[Kind]) -> Kind | None:
+        try:
+            data = (self._folder / f"{place}/{name}.msgpack").read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if xxhash.xxh3_64_digest(data[8:]) != data[:8]:
+            return None
+        return msgspec.msgpack.decode(data[8:], type=kind)

@@ -1,0 +1,230 @@
+"""The second step of a push: changed rows in the vendor's shape, and only what changed of them.
+
+A row that only looks changed is noted and not sent. A row that the mapping cannot send is refused, with every problem.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from erpflow.errors import FieldProblem, RecordRejected
+from erpflow.mapping.kinds import FieldType
+from erpflow.mapping.model import Mapping
+from erpflow.mapping.paths import parse_path, plant
+from erpflow.mapping.push import PushProgram
+from erpflow.store import push as store
+from erpflow.store.pull import Connection
+from erpflow.store.pull_sql import LookupTarget
+from erpflow.sync.merge import Rules, plain
+from erpflow.sync.push_landing import LocalChange, Outgoing, RefusedRow, RequestBatch
+from erpflow.vocabulary import Deletes, FieldConflict, Operation
+
+Texts = dict[str, str | None]
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
+decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+@dataclass(frozen=True, slots=True)
+class PushLookups:
+    """The look-up columns of a mapping: by column, and by child table and column."""
+
+    columns: dict[str, LookupTarget]
+    lines: dict[str, dict[str, LookupTarget]]
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the vendor calls the things that the rows of a batch refer to, by look-up and local value."""
+
+    names: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+
+
+class PushMapper:
+    """Turns changes into requests for one run."""
+
+    def __init__(
+        self, program: PushProgram, rules: Rules, lookups: PushLookups, connection: Connection, *, bulk_size: int
+    ) -> None:
+        self._program = program
+        self._mapping: Mapping = program.mapping
+        self._rules = rules
+        self._lookups = lookups
+        self._connection = connection
+        self._bulk_size = bulk_size
+        self._json = {spec.local for spec in self._mapping.fields if spec.type is FieldType.JSON}
+        self._line_json = {
+            child.local: {spec.local for spec in child.fields if spec.type is FieldType.JSON}
+            for child in self._mapping.children
+        }
+
+    def batches(self, changes: Iterable[Sequence[LocalChange]]) -> Iterator[RequestBatch]:
+        """Requests in batches of one operation; what of a scanned batch is not sent travels with its first requests."""
+        number = 0
+        for batch in changes:
+            for operation in Operation:
+                chosen = [change for change in batch if change.operation is operation]
+                mapped = self._batch(chosen)
+                for start in range(0, max(len(mapped.requests), 1 if chosen else 0), self._bulk_size):
+                    number += 1
+                    yield RequestBatch(
+                        number=number,
+                        requests=mapped.requests[start : start + self._bulk_size],
+                        refused=mapped.refused if start == 0 else [],
+                        unchanged=mapped.unchanged if start == 0 else [],
+                    )
+
+    def _batch(self, changes: Sequence[LocalChange]) -> _Mapped:
+        found = self._look_up(changes)
+        mapped = _Mapped()
+        for change in changes:
+            if change.operation is Operation.DELETE:
+                self._delete(change, mapped)
+            else:
+                self._write(change, found, mapped)
+        return mapped
+
+    def _delete(self, change: LocalChange, mapped: _Mapped) -> None:
+        flag = self._mapping.remote.deleted
+        soft = self._mapping.deletes.push is Deletes.SOFT and flag is not None
+        request: dict[str, Any] = {}
+        if soft and flag is not None:
+            plant(request, parse_path(flag.path), flag.value)
+        mapped.requests.append(
+            Outgoing(
+                operation=Operation.DELETE,
+                local_id=change.local_id,
+                remote_id=change.remote_id,
+                version=change.version,
+                agreed_remote=change.agreed_remote,
+                request=encode(request),
+                before=change.agreed_local or {},
+                after={},
+                values=None,
+                hash=None,
+            )
+        )
+
+    def _write(self, change: LocalChange, found: _Found, mapped: _Mapped) -> None:
+        values, agreed = change.values or {}, change.agreed_local or {}
+        is_update = change.operation is Operation.UPDATE
+        changed = [name for name in values if not is_update or values[name] != agreed.get(name)]
+        if is_update and not changed:
+            mapped.unchanged.append((change.local_id, change.hash))
+            return
+        sent = {name: values[name] for name in changed}
+        if is_update:
+            sent = {name: self._sum(name, change) for name in changed}
+        try:
+            row = self._row(sent, found)
+            request = self._program.map_row(row, constants=not is_update)
+        except RecordRejected as rejected:
+            mapped.refused.append(
+                RefusedRow(
+                    change.operation, change.local_id, change.remote_id, values, change.hash, list(rejected.problems)
+                )
+            )
+            return
+        mapped.requests.append(
+            Outgoing(
+                operation=change.operation,
+                local_id=change.local_id,
+                remote_id=change.remote_id,
+                version=change.version,
+                agreed_remote=change.agreed_remote,
+                request=encode(request),
+                before={name: agreed.get(name) for name in changed} if is_update else {},
+                after=sent,
+                values=values,
+                hash=change.hash,
+            )
+        )
+
+    def _sum(self, name: str, change: LocalChange) -> str | None:
+        """What is sent of a field: of a counter the vendor's number and what it grew by here."""
+        ours = (change.values or {}).get(name)
+        rule = self._rules.get(name)
+        if rule is None or rule.strategy is not FieldConflict.DELTA:
+            return ours
+        base, theirs = (change.agreed_local or {}).get(name), (change.agreed_remote or {}).get(name)
+        if ours is None or base is None or theirs is None:
+            return ours
+        return plain(Decimal(theirs) + Decimal(ours) - Decimal(base))
+
+    # -- values --------------------------------------------------------------------------------------------------
+
+    def _row(self, values: Texts, found: _Found) -> dict[str, Any]:
+        """The values as the program takes them: JSON decoded, look-ups resolved, lines as rows."""
+        problems: list[FieldProblem] = []
+        row: dict[str, Any] = {}
+        for name, text in values.items():
+            if name in self._line_json:
+                lines = json.loads(text or "[]")
+                row[name] = [self._line(name, line, number, found, problems) for number, line in enumerate(lines)]
+            else:
+                names = found.names.get(("", name)) if name in self._lookups.columns else None
+                value = self._value(name, text, names, problems)
+                row[name] = decode(value) if name in self._json and value is not None else value
+        if problems:
+            raise RecordRejected(problems)
+        return row
+
+    def _line(
+        self, table: str, line: Texts, number: int, found: _Found, problems: list[FieldProblem]
+    ) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for name, text in line.items():
+            names = found.names.get((table, name)) if name in self._lookups.lines.get(table, {}) else None
+            where = f"{table.partition('.')[2]}[{number}].{name}"
+            value = self._value(where, text, names, problems)
+            made[name] = decode(value) if name in self._line_json[table] and value is not None else value
+        return made
+
+    def _value(
+        self, where: str, text: str | None, names: dict[str, str] | None, problems: list[FieldProblem]
+    ) -> str | None:
+        """A text as it is, or what the vendor calls what it refers to."""
+        if text is None or names is None:
+            return text
+        if text not in names:
+            problems.append(
+                FieldProblem(
+                    field=where,
+                    rule="lookup",
+                    value=text[:200],
+                    message=f'{where}: what it refers to ("{text[:80]}") is not known to the vendor. Sync that first.',
+                )
+            )
+            return None
+        return names[text]
+
+    def _look_up(self, changes: Sequence[LocalChange]) -> _Found:
+        """Resolve every reference of a batch, in one statement for each look-up."""
+        found = _Found()
+        for name, lookup in self._lookups.columns.items():
+            values = {(change.values or {}).get(name) for change in changes}
+            found.names[("", name)] = self._resolve(lookup, values)
+        for table, lookups in self._lookups.lines.items():
+            lines = [line for change in changes for line in json.loads((change.values or {}).get(table) or "[]")]
+            for name, lookup in lookups.items():
+                found.names[(table, name)] = self._resolve(lookup, {line.get(name) for line in lines})
+        return found
+
+    def _resolve(self, lookup: LookupTarget, values: set[str | None]) -> dict[str, str]:
+        wanted = sorted(value for value in values if value is not None)
+        return store.remote_names(self._connection, lookup, wanted) if wanted else {}
+
+
+@dataclass(slots=True)
+class _Mapped:
+    """What became of the changes of one batch."""
+
+    requests: list[Outgoing] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
+    unchanged: list[tuple[str, int | None]] = field(default_factory=list)

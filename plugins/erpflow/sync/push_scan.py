@@ -1,0 +1,97 @@
+"""The first step of a push: which rows are new, changed or gone since both sides agreed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import structlog
+
+from erpflow.store import push as store
+from erpflow.store.database import Database
+from erpflow.store.push import LocalRow
+from erpflow.store.sync_logs import SyncRun
+from erpflow.store.tracked import Tracked
+from erpflow.sync.push_landing import ChangeBatch, LocalChange, PushLanding, Scanned
+from erpflow.vocabulary import Operation
+
+log = structlog.get_logger(__name__)
+
+BATCH_ROWS = 5_000
+"""Rows in one file of a scan."""
+
+
+def scan(
+    run: SyncRun,
+    tracked: Tracked,
+    database: Database,
+    landing: PushLanding,
+    *,
+    version: str,
+    ids: Sequence[str] | None = None,
+) -> Scanned:
+    """Find the changed rows and land them, in one snapshot of the database; the same run scans once.
+
+    `version` of the mapping: rows that it could not send are left out until it changes. `ids`: look at these only.
+    """
+    done = landing.scanned()
+    if done is not None:
+        return done
+    ids = ids if ids is not None else run.record_ids or None
+    counted: Counter[Operation] = Counter()
+    batches = 0
+    with database.session() as connection:
+        horizon = store.horizon(connection)
+        with store.snapshot(connection):
+            changed = store.changed_rows(
+                connection, tracked, run.config_id, since=run.window.since, ids=ids, version=version
+            )
+            gone = store.gone_rows(connection, tracked, run.config_id, ids=ids, version=version)
+            for rows in (changed, gone):
+                for batch in _batched(rows):
+                    batches += 1
+                    changes = [_change(row) for row in batch]
+                    counted.update(change.operation for change in changes)
+                    landing.put_changes(batches, ChangeBatch(changes))
+    scanned = Scanned(
+        batches=batches,
+        creates=counted[Operation.CREATE],
+        updates=counted[Operation.UPDATE],
+        deletes=counted[Operation.DELETE],
+        horizon=horizon,
+    )
+    landing.finish_scan(scanned)
+    log.info("push_scanned", sync_log=run.log_id, **{operation.value: number for operation, number in counted.items()})
+    return scanned
+
+
+def _batched(rows: Iterator[LocalRow]) -> Iterator[Sequence[LocalRow]]:
+    batch: list[LocalRow] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) >= BATCH_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _change(row: LocalRow) -> LocalChange:
+    operation = Operation.UPDATE if row.remote_id is not None else Operation.CREATE
+    if row.values is None:
+        operation = Operation.DELETE
+    return LocalChange(
+        operation=operation,
+        local_id=row.local_id,
+        remote_id=row.remote_id,
+        version=row.version,
+        values=_texts(row.values),
+        agreed_local=_texts(row.agreed_local),
+        agreed_remote=_texts(row.agreed_remote),
+        hash=row.hash,
+        modified_at=row.modified_at,
+    )
+
+
+def _texts(values: store.Texts | None) -> dict[str, str | None] | None:
+    return dict(values) if values is not None else None

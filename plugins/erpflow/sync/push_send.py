@@ -1,0 +1,280 @@
+"""The third step of a push: batches sent by several workers at once, each attempt recorded before it leaves.
+
+A worker has a database connection and a vendor session of its own. While its call is under way it shares the config's
+lock with the other workers, so that no pull takes the records it makes for strangers.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from erpflow.connectors.base import Change, Connector, Outcome, SupportsWrites, WriteResult
+from erpflow.errors import (
+    AuthFailed,
+    ConfigError,
+    PermissionDenied,
+    ProtocolError,
+    RateLimited,
+    VendorUnavailable,
+)
+from erpflow.mapping.model import Mapping
+from erpflow.store import acknowledge, attempts, locks, sync_logs
+from erpflow.store.attempts import Attempt, Settled
+from erpflow.store.database import Database
+from erpflow.store.pull import Connection
+from erpflow.store.sync_logs import SyncRun
+from erpflow.sync.natural_key import natural_key_of
+from erpflow.sync.push_landing import Outgoing, RequestBatch
+from erpflow.sync.push_map import decode
+from erpflow.sync.push_record import DUPLICATE, PushRecorder, Settlement, attempt_of, taken_over
+from erpflow.vocabulary import Counts, Operation, RemoteId
+
+log = structlog.get_logger(__name__)
+
+NOTHING_DONE = (AuthFailed, PermissionDenied, RateLimited, VendorUnavailable, ProtocolError)
+"""What `SupportsWrites.write` raises when no change of the call can have been done."""
+
+Connect = Callable[[], AbstractContextManager[Connector]]
+MakeRecorder = Callable[[Connection], PushRecorder]
+OnSent = Callable[[Counts], None]
+
+
+def new_key() -> str:
+    """An idempotency key: it travels to the vendor, where it may become the external id of a record."""
+    return f"erp-{uuid.uuid4().hex}"
+
+
+@dataclass(slots=True)
+class Sent:
+    """What a round of sending left.
+
+    `reread`: rows and their records that changed at the vendor meanwhile. `unknown`: attempts nobody knows the outcome
+    of. `unsent`: rows that are still to be sent.
+    """
+
+    reread: list[tuple[str, str]] = field(default_factory=list)
+    unknown: int = 0
+    unsent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PushSender:
+    """Sends the batches of one run. `token`: the fencing token of this push."""
+
+    run: SyncRun
+    mapping: Mapping
+    database: Database
+    connect: Connect
+    make_recorder: MakeRecorder
+    token: int
+    workers: int
+    done: frozenset[tuple[str, str]] = frozenset()
+    """Rows that an earlier try of the run is done with, by local id and operation."""
+
+    def send(self, batches: Iterable[RequestBatch], *, on_sent: OnSent) -> Sent:
+        """Send everything. The first error stops all workers at their next batch and is raised once they have."""
+        crew = _Crew(self, on_sent)
+        try:
+            for batch in batches:
+                if not crew.give(batch):
+                    break
+        finally:
+            crew.finish()
+        return crew.sent
+
+
+class _Crew:
+    """The workers of one `send`, and the short queue that feeds them."""
+
+    def __init__(self, sender: PushSender, on_sent: OnSent) -> None:
+        self.sent = Sent()
+        self._sender = sender
+        self._on_sent = on_sent
+        self._queue: queue.Queue[RequestBatch | None] = queue.Queue(maxsize=sender.workers)
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"erpflow-push-{number}", daemon=True)
+            for number in range(sender.workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def give(self, batch: RequestBatch) -> bool:
+        """Hand a batch to whoever is free; False when the crew has stopped."""
+        while not self._stop.is_set():
+            try:
+                self._queue.put(batch, timeout=0.05)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def finish(self) -> None:
+        """Wait until everybody is done. Raises the first error."""
+        for _ in self._threads:
+            while any(thread.is_alive() for thread in self._threads):
+                try:
+                    self._queue.put(None, timeout=0.05)
+                except queue.Full:
+                    continue
+                break
+        for thread in self._threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        sender = self._sender
+        try:
+            with sender.database.session() as connection, sender.connect() as vendor:
+                if not isinstance(vendor, SupportsWrites):
+                    raise ConfigError(f"{vendor.spec.title} cannot be written to.")
+                courier = Courier(sender, connection, vendor)
+                while (batch := self._queue.get()) is not None and not self._stop.is_set():
+                    self._note(courier.deliver(batch))
+        except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
+            with self._lock:
+                self._error = self._error or error
+            self._stop.set()
+
+    def _note(self, settlement: Settlement) -> None:
+        with self._lock:
+            self.sent.reread += settlement.reread
+            self.sent.unknown += settlement.unknown
+            self.sent.unsent += settlement.unsent
+            if settlement.unknown or settlement.unsent:
+                self._stop.set()  # the vendor is in trouble: nothing more is sent before that is settled
+            self._on_sent(settlement.counts)
+
+
+class Courier:
+    """Delivers one batch after the other over one connection and one vendor session."""
+
+    def __init__(self, sender: PushSender, connection: Connection, vendor: SupportsWrites) -> None:
+        self._run = sender.run
+        self._mapping = sender.mapping
+        self._done = sender.done
+        self._token = sender.token
+        self._connection = connection
+        self._vendor = vendor
+        self._recorder = sender.make_recorder(connection)
+        connector: Connector = vendor  # type: ignore[assignment]  # a protocol beside the class
+        self._spec = connector.spec.entities[sender.run.entity]
+
+    def deliver(self, batch: RequestBatch) -> Settlement:
+        """Record, send, record. Raises what the vendor's connector raises; nothing is sent twice for it."""
+        connection, run = self._connection, self._run
+        with locks.shared(connection, run.config_id):
+            with connection.transaction():
+                if (batch.refused or batch.unchanged) and sync_logs.note_batch(connection, run.log_id, batch.number):
+                    self._recorder.refuse(batch.refused)
+                    self._recorder.refresh(batch.unchanged)
+            requests = [each for each in batch.requests if (each.local_id, each.operation.value) not in self._done]
+            if not requests:
+                return Settlement()
+            stale, fresh = self._sort_out(requests)
+            met, strangers = self._meet(fresh)
+            settlement = self._send(strangers) if strangers else Settlement()
+            settlement.reread += [(each.local_id, each.remote_id or "") for each in stale] + met
+            return settlement
+
+    def _send(self, requests: Sequence[Outgoing]) -> Settlement:
+        connection, run = self._connection, self._run
+        external_id = self._mapping.remote.external_id
+        made = [attempt_of(each, key=new_key(), external_id=external_id) for each in requests]
+        with connection.transaction():
+            if not attempts.record(connection, made, run.ref, token=self._token):
+                raise taken_over(run)
+        changes = [self._change(each, attempt) for each, attempt in zip(requests, made, strict=True)]
+        try:
+            results = self._vendor.write(run.entity, changes)
+        except NOTHING_DONE:
+            undone = [Settled(attempt.idempotency_key, "superseded") for attempt in made]
+            with connection.transaction():
+                attempts.settle(connection, run.config_id, undone, token=self._token)
+            raise
+        results = [self._linked(attempt, result) for attempt, result in zip(made, results, strict=True)]
+        settlement = self._recorder.settle(made, results, self._vendor)
+        with connection.transaction():
+            self._recorder.record(settlement, token=self._token)
+        return settlement
+
+    def _change(self, outgoing: Outgoing, attempt: Attempt) -> Change:
+        operation = outgoing.operation
+        if operation is Operation.DELETE and attempt.request:
+            operation = Operation.UPDATE  # a soft delete: the vendor's record is marked
+        return Change(
+            operation=operation,
+            idempotency_key=attempt.idempotency_key,
+            remote_id=RemoteId(outgoing.remote_id) if outgoing.remote_id is not None else None,
+            values=attempt.request,
+            version=outgoing.version if self._run.is_two_way else None,
+        )
+
+    def _sort_out(self, requests: Sequence[Outgoing]) -> tuple[list[Outgoing], list[Outgoing]]:
+        """Which of these changed at the vendor since they were read, where the vendor does not check that itself."""
+        known = [each for each in requests if each.remote_id is not None]
+        if not known or self._spec.checks_version or not self._run.is_two_way:
+            return [], list(requests)
+        records = self._recorder.read([each.remote_id or "" for each in known], self._vendor)
+        states = self._recorder.states(records)
+        stale = []
+        for each in known:
+            state = states.get(each.remote_id or "")
+            if state is None:
+                moved = each.operation is not Operation.DELETE
+            elif each.version is not None and state.version is not None:
+                moved = state.version != each.version
+            else:
+                moved = dict(state.values) != each.agreed_remote
+            if moved:
+                stale.append(each)
+        return stale, [each for each in requests if each not in stale]
+
+    def _meet(self, requests: Sequence[Outgoing]) -> tuple[list[tuple[str, str]], list[Outgoing]]:
+        """Rows whose record is at the vendor already, by natural key, and belongs to nobody here: they are merged.
+
+        A config that only pushes has nothing to merge: it updates the record. Who is met is looked up for the batch.
+        """
+        creates = [each for each in requests if each.operation is Operation.CREATE]
+        keys = {each.local_id: key for each in creates if (key := natural_key_of(self._mapping, decode(each.request)))}
+        if not keys:
+            return [], list(requests)
+        found = dict(zip(keys, self._vendor.find(self._run.entity, list(keys.values())), strict=True))
+        single = {local_id: names[0] for local_id, names in found.items() if len(names) == 1}
+        tied = acknowledge.tied_to(self._connection, list(single.values()), self._run.config_id)
+        met = {local_id: name for local_id, name in single.items() if name not in tied}
+        if self._run.is_two_way:
+            return list(met.items()), [each for each in requests if each.local_id not in met]
+        return [], [_as_update(each, met[each.local_id]) if each.local_id in met else each for each in requests]
+
+    def _linked(self, attempt: Attempt, result: WriteResult) -> WriteResult:
+        """A create that the vendor refuses as a duplicate: the record that is there already, if it is nobody's yet.
+
+        It is read and merged then, as if both sides had created it.
+        """
+        is_duplicate = any(problem.rule == DUPLICATE for problem in result.problems)
+        if result.outcome is not Outcome.REJECTED or attempt.operation is not Operation.CREATE or not is_duplicate:
+            return result
+        key = natural_key_of(self._mapping, attempt.request)
+        found = self._vendor.find(self._run.entity, [key])[0] if key else []
+        if len(found) != 1:
+            return result
+        if acknowledge.tied_to(self._connection, found, self._run.config_id):
+            return WriteResult(Outcome.REJECTED, found[0], problems=result.problems)
+        return WriteResult(Outcome.STALE, found[0])
+
+
+def _as_update(outgoing: Outgoing, remote_id: str) -> Outgoing:
+    """A create as the update of a record that was met."""
+    return msgspec.structs.replace(outgoing, operation=Operation.UPDATE, remote_id=remote_id, before=outgoing.after)

@@ -1,0 +1,179 @@
+"""Attempts whose outcome nobody knows: looked up at the vendor before anything is sent again (invariant 5).
+
+A create is found by the external id that it carried, or by its natural key; a vendor that takes an idempotency key is
+simply sent the same again. Of an update the record is read: it is done when the fields that were sent are what was
+sent, give or take what a vendor does to values (trims, re-cases, rounds). A delete is done when the record is gone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import structlog
+
+from erpflow.connectors.base import Change, EntitySpec, Outcome, SupportsWrites, WriteResult
+from erpflow.errors import FieldProblem
+from erpflow.mapping.model import Mapping as EntityMapping
+from erpflow.mapping.paths import dig, parse_path
+from erpflow.store import acknowledge, attempts
+from erpflow.store.attempts import Attempt
+from erpflow.store.pull import Connection
+from erpflow.store.sync_logs import SyncRun
+from erpflow.sync.natural_key import natural_key_of
+from erpflow.sync.push_map import decode
+from erpflow.sync.push_record import DUPLICATE, PushRecorder, Settlement
+from erpflow.vocabulary import Operation, RemoteId
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 200
+GRACE = timedelta(seconds=3)
+"""How long after it was sent an attempt is looked up at the earliest: a vendor may still be busy with a request whose
+sender has died."""
+
+
+class Settler:
+    """Settles what earlier pushes of a config left open. Only the push that holds the config's push lock may."""
+
+    def __init__(
+        self,
+        run: SyncRun,
+        mapping: EntityMapping,
+        spec: EntitySpec,
+        connection: Connection,
+        vendor: SupportsWrites,
+        recorder: PushRecorder,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._run = run
+        self._mapping = mapping
+        self._spec = spec
+        self._connection = connection
+        self._vendor = vendor
+        self._recorder = recorder
+        self._sleep, self._now = sleep, now
+
+    def settle_all(self) -> Settlement:
+        """Settle every open attempt. Raises what the vendor's connector raises; what is settled by then stays."""
+        total = Settlement()
+        while open_ones := attempts.unsettled(self._connection, self._run.config_id, limit=AT_ONCE):
+            self._wait(open_ones)
+            results = self._look_up(open_ones)
+            settlement = self._recorder.settle(open_ones, results, self._vendor)
+            with self._connection.transaction():
+                self._recorder.record(settlement, token=None)
+            total.counts += settlement.counts
+            total.reread += settlement.reread
+            total.unknown += settlement.unknown
+            log.info("attempts_settled", sync_log=self._run.log_id, attempts=len(open_ones))
+            if settlement.unknown:
+                break
+        return total
+
+    def _wait(self, open_ones: Sequence[Attempt]) -> None:
+        youngest = max((attempt.sent_at for attempt in open_ones if attempt.sent_at is not None), default=None)
+        if youngest is not None:
+            left = (youngest + GRACE - self._now()).total_seconds()
+            if left > 0:
+                self._sleep(min(left, GRACE.total_seconds()))
+
+    def _look_up(self, open_ones: Sequence[Attempt]) -> list[WriteResult]:
+        known = [attempt.remote_id for attempt in open_ones if attempt.remote_id is not None]
+        records = self._recorder.read(known, self._vendor) if known else []
+        raw = {self._recorder.identify(record)[0]: record for record, _ in records}
+        states = self._recorder.states(records)
+        found = []
+        for attempt in open_ones:
+            if attempt.operation is Operation.CREATE:
+                found.append(self._create(attempt))
+            elif attempt.operation is Operation.DELETE:
+                found.append(self._delete(attempt, raw.get(attempt.remote_id or "")))
+            else:
+                state = states.get(attempt.remote_id or "")
+                found.append(self._update(attempt, state.values if state else None))
+        return found
+
+    def _create(self, attempt: Attempt) -> WriteResult:
+        external_id = self._mapping.remote.external_id
+        if external_id is not None:
+            (found,) = self._vendor.find(self._run.entity, [{external_id: attempt.idempotency_key}])
+        elif self._spec.repeatable_create:
+            change = Change(Operation.CREATE, attempt.idempotency_key, None, attempt.request)
+            return self._vendor.write(self._run.entity, [change])[0]
+        else:
+            key = natural_key_of(self._mapping, attempt.request)
+            if not key:
+                return _unclear(attempt, "it carries neither an external id nor a natural key")
+            (found,) = self._vendor.find(self._run.entity, [key])
+        if not found:
+            return WriteResult(Outcome.NOT_SENT)
+        if len(found) > 1:
+            return _unclear(attempt, f"more than one record fits: {', '.join(found)}")
+        tied = acknowledge.tied_to(self._connection, found, self._run.config_id).get(found[0])
+        if tied is not None and tied != attempt.local_id:
+            return _unclear(attempt, f"the record {found[0]} that fits belongs to the row {tied}")
+        return WriteResult(Outcome.DONE, found[0])
+
+    def _update(self, attempt: Attempt, now: Mapping[str, str | None] | None) -> WriteResult:
+        remote_id = RemoteId(attempt.remote_id or "")
+        if now is None:
+            return WriteResult(Outcome.NOT_SENT)
+        ours = attempt.agreed_local or {}
+        done = all(is_echo(ours.get(name), now.get(name)) for name in attempt.before or {} if name in now)
+        return WriteResult(Outcome.DONE if done else Outcome.NOT_SENT, remote_id)
+
+    def _delete(self, attempt: Attempt, record: bytes | None) -> WriteResult:
+        if record is None:
+            return WriteResult(Outcome.DONE, RemoteId(attempt.remote_id or ""))
+        flag = self._mapping.remote.deleted
+        if attempt.request and flag is not None:
+            found: Any = decode(record)
+            if str(dig(found, parse_path(flag.path))) == str(flag.value):
+                return WriteResult(Outcome.DONE, RemoteId(attempt.remote_id or ""))
+        return WriteResult(Outcome.NOT_SENT)
+
+
+def is_echo(sent: str | None, found: str | None) -> bool:
+    """Whether a vendor may have made `found` of what was sent: the same but for white space, case or decimals."""
+    if sent == found or (not sent and not found):
+        return True
+    if sent is None or found is None:
+        return False
+    try:
+        ours, theirs = Decimal(sent), Decimal(found)
+    except InvalidOperation:
+        return "".join(sent.split()).casefold() == "".join(found.split()).casefold()
+    places = -int(theirs.as_tuple().exponent)
+    return abs(ours - theirs) <= Decimal(1).scaleb(-max(places, 0)) / 2
+
+
+def _unclear(attempt: Attempt, why: str) -> WriteResult:
+    """An outcome that only a person can tell: it becomes a conflict, and the row is not sent again before that."""
+    return WriteResult(
+        Outcome.REJECTED,
+        problems=(
+            FieldProblem(
+                field=",".join(sorted(attempt.request)),
+                rule=DUPLICATE,
+                message=f"It is not known whether row {attempt.local_id} was created at the vendor: {why}.",
+            ),
+        ),
+    )
+
+
+def cannot_settle(mapping: EntityMapping, spec: EntitySpec) -> str | None:
+    """Why a create of this mapping could not be told from one that never arrived; None when it can."""
+    pushed = {spec.local for spec in mapping.fields if spec.pushes()}
+    if mapping.remote.external_id or spec.repeatable_create or set(mapping.local.match_on) & pushed:
+        return None
+    return (
+        f"{mapping.system}/{mapping.entity} creates records at the vendor and could not tell, after a broken "
+        "connection, whether one was made: name a field of yours in remote.external_id, or give local.match_on columns "
+        "that are pushed."
+    )
