@@ -113,11 +113,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """Whose a row of state is: the tenant, the sync config and the run that wrote it."""
+    """Whose a row of state is: the tenant, the sync config and the run that wrote it (None: a person did)."""
 
     tenant_id: TenantId
     config_id: SyncConfigId
-    log_id: SyncLogId
+    log_id: SyncLogId | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ SET log_id = excluded.log_id, kind = excluded.kind, base = excluded.base, local 
 """
 
 SELECT = """
-SELECT c.id::text, c.tenant_id::text, c.sync_config_id::text, c.remote_id, c.local_id, c.kind, c.strategy, c.status,
+SELECT c.id::text, c.tenant_id::text, c.sync_config_id::text, c.log_id::text, c.remote_id, c.local_id, c.kind,
+       c.strategy, c.status,
        c.fields, c.base, c.local, c.remote, c.remote_record, c.remote_version, c.remote_modified_at, c.raw_hash,
        c.winner, c.reason, c.resolved_by, c.detected_at, c.resolved_at, n.name, f.entity
 FROM erpflow.erp_conflicts c
@@ -111,6 +112,7 @@ class Conflict:
     id: str
     tenant_id: TenantId
     config_id: SyncConfigId
+    log_id: str | None
     remote_id: str | None
     local_id: str | None
     kind: ConflictKind
@@ -197,6 +199,6 @@ def settle(
 
 def _conflict(row: Any) -> Conflict:
     values = list(row)
-    values[5] = ConflictKind(values[5])
-    values[8] = tuple(ContestedField(**f) for f in values[8])
+    values[6] = ConflictKind(values[6])
+    values[9] = tuple(ContestedField(**f) for f in values[9])
     return Conflict(*values)

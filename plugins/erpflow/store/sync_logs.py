@@ -277,6 +277,16 @@ def opened_by(connection: Connection, attempt_key: str, direction: Direction) ->
     return {SyncConfigId(config): SyncLogId(log) for config, log in rows}
 
 
+def config_facts(connection: Connection, config_id: SyncConfigId) -> tuple[str, str]:
+    """The mapping path and the direction of a config. Raises ConfigError when it is gone."""
+    row = connection.execute(
+        "SELECT mapping_path, direction FROM erpflow.erp_sync_configs WHERE id = %s", (config_id,)
+    ).fetchone()
+    if row is None:
+        raise ConfigError(f"There is no sync config {config_id}: it was deleted.")
+    return row[0], row[1]
+
+
 def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
     """The run that a sync log describes. Raises ConfigError when the log is gone (its connection was deleted)."""
     row = connection.execute(SELECT_RUN, (log_id,)).fetchone()
