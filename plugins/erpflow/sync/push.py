@@ -33,7 +33,7 @@ from erpflow.sync.push_landing import Outgoing, PushLanding, RequestBatch, Scann
 from erpflow.sync.push_map import PushMapper
 from erpflow.sync.push_record import PushRecorder
 from erpflow.sync.push_scan import scan
-from erpflow.sync.push_send import PushSender, Sent
+from erpflow.sync.push_send import PushSender
 from erpflow.sync.push_settle import Settler, cannot_settle
 from erpflow.sync.target import pull_target, push_lookups, tracked
 from erpflow.vocabulary import (
@@ -47,6 +47,9 @@ from erpflow.vocabulary import (
 )
 
 log = structlog.get_logger(__name__)
+
+STALLS = 3
+"""How often a round of sending may bring nothing through before the vendor counts as down."""
 
 ROUNDS = 3
 """How often a row is merged and sent again because its record changed at the vendor in between."""
@@ -185,47 +188,59 @@ class PushJob:
                 landing = PushLanding(self.folder / f"round-{number}")
                 self._scan(landing, ids=ids)
                 self._map(landing)
-            sent = self._send(guard, landing, token, on_progress)
-            if not sent.reread:
+            reread = self._send(guard, landing, token, on_progress)
+            if not reread:
                 return
-            ids = [local_id for local_id, _ in sent.reread]
-            self._merge([remote_id for _, remote_id in sent.reread if remote_id])
+            ids = [local_id for local_id, _ in reread]
+            self._merge([remote_id for _, remote_id in reread if remote_id])
         with guard.transaction():
             counts = Counts(read=len(ids or ()), ignored=len(ids or ()))
             sync_logs.add_ignored(guard, self.run.log_id, counts, reason="changed at the vendor again and again")
 
-    def _send(self, guard: Connection, landing: PushLanding, token: int, on_progress: OnProgress) -> Sent:
+    def _send(
+        self, guard: Connection, landing: PushLanding, token: int, on_progress: OnProgress
+    ) -> list[tuple[str, str]]:
+        """Send what a landing holds; rows and records that changed at the vendor meanwhile."""
         batches = list(self._batches(landing))
         writes = [batch for batch in batches if not _is_delete(batch)]
         deletes = [batch for batch in batches if _is_delete(batch)]
-        sender = PushSender(
-            run=self.run,
-            mapping=self.mapping(),
-            database=self.database,
-            connect=self.connect,
-            make_recorder=self._recorder,
-            token=token,
-            workers=max(1, min(self.connector.spec.limits.concurrent, len(batches) or 1)),
-            done=frozenset(attempts.settled_in(guard, self.run.log_id)),
-        )
-        sent = self._checked(sender.send(iter(writes), on_sent=on_progress))
+        reread = self._send_all(guard, writes, token, on_progress)
         if deletes:
             self._approve(guard, sum(len(batch.requests) for batch in deletes))
             if self.mapping().deletes.push is Deletes.IGNORE:
                 self._let_go(guard, deletes)
             else:
-                more = self._checked(sender.send(iter(deletes), on_sent=on_progress))
-                sent.reread += more.reread
-        return sent
+                reread += self._send_all(guard, deletes, token, on_progress)
+        return reread
 
-    def _checked(self, sent: Sent) -> Sent:
-        if sent.unknown or sent.unsent:
-            raise VendorUnavailable(
-                f"{self.run.connection} {self.run.entity}: the vendor went away in the middle of a push. Of "
-                f"{sent.unknown} writes it is not known whether they arrived, {sent.unsent} were not sent. They are "
-                "looked up before anything is sent again."
+    def _send_all(
+        self, guard: Connection, batches: Sequence[RequestBatch], token: int, on_progress: OnProgress
+    ) -> list[tuple[str, str]]:
+        """Send batches; as long as the vendor takes some, settle what is unclear and send what is left."""
+        reread: list[tuple[str, str]] = []
+        stalled = 0
+        while batches:
+            sender = PushSender(
+                run=self.run,
+                mapping=self.mapping(),
+                database=self.database,
+                connect=self.connect,
+                make_recorder=self._recorder,
+                token=token,
+                workers=max(1, min(self.connector.spec.limits.concurrent, len(batches))),
+                done=frozenset(attempts.settled_in(guard, self.run.log_id)),
             )
-        return sent
+            sent = sender.send(iter(batches), on_sent=on_progress)
+            reread += [entry for entry in sent.reread if entry not in reread]
+            if not (sent.unknown or sent.unsent):
+                break
+            stalled = 0 if self._settle(guard, on_progress) + sent.settled else stalled + 1
+            if stalled >= STALLS:
+                raise VendorUnavailable(
+                    f"{self.run.connection} {self.run.entity}: the vendor went away in the middle of a push; "
+                    f"{sent.unknown + sent.unsent} rows are not sent. The next try goes on with them."
+                )
+        return reread
 
     def _approve(self, guard: Connection, count: int) -> None:
         mapping, total = self.mapping(), store.tied_count(guard, self.run.config_id)
@@ -254,9 +269,10 @@ class PushJob:
                     counts = Counts(read=len(ids), ignored=len(ids))
                     sync_logs.add_ignored(guard, self.run.log_id, counts, reason="deleted here only")
 
-    def _settle(self, guard: Connection, on_progress: OnProgress) -> None:
+    def _settle(self, guard: Connection, on_progress: OnProgress) -> int:
+        """Settle what is open; how many rows that is the end of."""
         if not attempts.unsettled(guard, self.run.config_id, limit=1):
-            return
+            return 0
         with self.database.session() as connection, self.connect() as vendor:
             if not isinstance(vendor, SupportsWrites):
                 raise ConfigError(f"{vendor.spec.title} cannot be written to.")
@@ -269,6 +285,7 @@ class PushJob:
                     f"{self.run.connection} {self.run.entity}: it is still not known whether {settlement.unknown} "
                     "writes arrived. They are looked up again before anything is sent."
                 )
+        return settlement.counts.read
 
     def _merge(self, remote_ids: Sequence[str]) -> None:
         """Read records again and merge them, as a pull of just these."""

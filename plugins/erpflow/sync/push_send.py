@@ -42,6 +42,9 @@ log = structlog.get_logger(__name__)
 NOTHING_DONE = (AuthFailed, PermissionDenied, RateLimited, VendorUnavailable, ProtocolError)
 """What `SupportsWrites.write` raises when no change of the call can have been done."""
 
+PATIENCE = 3
+"""Batches in a row of which nothing comes through, before no more is sent."""
+
 Connect = Callable[[], AbstractContextManager[Connector]]
 MakeRecorder = Callable[[Connection], PushRecorder]
 OnSent = Callable[[Counts], None]
@@ -57,12 +60,13 @@ class Sent:
     """What a round of sending left.
 
     `reread`: rows and their records that changed at the vendor meanwhile. `unknown`: attempts nobody knows the outcome
-    of. `unsent`: rows that are still to be sent.
+    of. `unsent`: rows that are still to be sent. `settled`: rows that are done with.
     """
 
     reread: list[tuple[str, str]] = field(default_factory=list)
     unknown: int = 0
     unsent: int = 0
+    settled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class _Crew:
         self._queue: queue.Queue[RequestBatch | None] = queue.Queue(maxsize=sender.workers)
         self._stop = threading.Event()
         self._error: BaseException | None = None
+        self._failures = 0  # batches in a row of which nothing came through
         self._lock = threading.Lock()
         self._threads = [
             threading.Thread(target=self._work, name=f"erpflow-push-{number}", daemon=True)
@@ -152,8 +157,13 @@ class _Crew:
             self.sent.reread += settlement.reread
             self.sent.unknown += settlement.unknown
             self.sent.unsent += settlement.unsent
-            if settlement.unknown or settlement.unsent:
-                self._stop.set()  # the vendor is in trouble: nothing more is sent before that is settled
+            self.sent.settled += settlement.counts.read
+            if settlement.counts.read or settlement.reread:
+                self._failures = 0
+            elif settlement.unknown or settlement.unsent:
+                self._failures += 1
+            if self._failures >= PATIENCE:
+                self._stop.set()  # the vendor is down, and not only hard of hearing
             self._on_sent(settlement.counts)
 
 
