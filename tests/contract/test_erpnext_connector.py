@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from erpflow.errors import PermissionDenied, RateLimited, VendorUnavailable
-from erpflow.testing import ConnectorContract, RecordingLimiter, VendorDouble
+from erpflow.testing import ConnectorContract, RecordingLimiter, WritableVendor
 from erpflow.testing.base import Connect
 from erpflow.testing.reading import read_all
 from erpflow.testing.vendor import Credentials
@@ -20,9 +21,12 @@ NO_ROLES = Credentials("sandbox-noroles-key", "sandbox-noroles-secret")
 
 class TestErpNext(ConnectorContract):
     system = "erpnext"
+    writable = ("customer", "product", "order")
+    unique: ClassVar[Mapping[str, str]] = {"customer": "custom_erpflow_id", "product": "item_code"}
 
     @pytest.fixture
-    def vendor(self, erpnext_site: ErpNextSite) -> VendorDouble:
+    def vendor(self, erpnext_site: ErpNextSite) -> WritableVendor:
+        erpnext_site.add_external_id()
         return erpnext_site
 
     def test_an_order_brings_its_lines_in_their_order(self, connect: Connect, erpnext_site: ErpNextSite) -> None:

@@ -77,7 +77,8 @@ def find(site: Site, doctype: str, key: VendorRecord) -> list[RemoteId]:
     filters: list[Filter] = [
         [field, "is", "not set"] if value is None else [field, "=", value] for field, value in key.items()
     ]
-    listing = site.listing(doctype, filters=filters, limit=_NOT_ONE, fields=("name", *key), order=_BY_NAME)
+    fields = tuple(dict.fromkeys(("name", *key)))
+    listing = site.listing(doctype, filters=filters, limit=_NOT_ONE, fields=fields, order=_BY_NAME)
     for row in listing.rows():
         _check_heeded(doctype, _ROW.decode(row), key)
     return [RemoteId(str(head.name)) for head in listing.heads()]

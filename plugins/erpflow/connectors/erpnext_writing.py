@@ -105,9 +105,13 @@ class Writer:
         return _done(self._site.tell("POST", path, body=self._document(change), judge=judge_write))
 
     def _save(self, change: Change, name: RemoteId) -> WriteResult:
+        values = _changed(change, name)
+        if not values:  # a save without a change moves `modified` all the same
+            return WriteResult(Outcome.DONE, name)
+        if change.version is not None:
+            values["modified"] = change.version
         path = document_path(self._doctype, name)
-        body = _encoded(_changed(change, name))
-        answer = self._site.tell("PUT", path, body=body, judge=judge_write, missing_is_fine=True)
+        answer = self._site.tell("PUT", path, body=_encoded(values), judge=judge_write, missing_is_fine=True)
         return self._missing(answer, name) if answer.status == 404 else _done(answer)
 
     def _delete(self, change: Change, name: RemoteId) -> WriteResult:
@@ -163,7 +167,7 @@ def _runs(changes: Sequence[Change]) -> Iterator[list[int]]:
 
 
 def _changed(change: Change, name: RemoteId) -> dict[str, Any]:
-    """The body of an update. A `name` in it would choose another document than the path does.
+    """The fields of an update. A `name` among them would choose another document than the path does.
 
     Raises RecordRejected for an update that would rename.
     """
@@ -171,8 +175,7 @@ def _changed(change: Change, name: RemoteId) -> dict[str, Any]:
     if str(wanted) != name:
         message = f"A document is not renamed by an update; rename {name} in ERPNext, then sync."
         raise RecordRejected([FieldProblem("name", "readonly", message, str(wanted)[:80])])
-    values = {field: value for field, value in change.values.items() if field not in _SET_BY_SITE and field != "name"}
-    return values if change.version is None else {**values, "modified": change.version}
+    return {field: value for field, value in change.values.items() if field not in _SET_BY_SITE and field != "name"}
 
 
 def _encoded(values: dict[str, Any]) -> bytes:
