@@ -199,6 +199,15 @@ class TornWritesContract(ContractBase):
         assert raised.value.retry_after == 900.0 and 900.0 in limiter.pauses and slept == []
         assert set(vendor.modified(creatable)) == before
 
+    def test_nothing_is_sent_after_a_long_refusal(
+        self, connect: Connect, vendor: WritableVendor, updatable: str
+    ) -> None:
+        field, names = vendor.fields(updatable).text, vendor.create(updatable, 3)
+        vendor.fail(Fault("status", status=429, retry_after=900, writes=True))
+        with pytest.raises(RateLimited):
+            write(connect(), updatable, [update(name, {field: NEW}) for name in names])
+        assert NEW not in [(vendor.stored(updatable, name) or {}).get(field) for name in names]
+
     def test_a_write_with_refused_credentials_does_nothing_until_they_are_renewed(
         self, connect: Connect, vendor: WritableVendor, creatable: str
     ) -> None:
@@ -228,6 +237,7 @@ class TornWritesContract(ContractBase):
             None,
             Fault("unauthorized", writes=True),
             Fault("status", status=429, retry_after=900, writes=True),
+            Fault("status", status=429, retry_after=1, writes=True),
             Fault("status", status=503, times=100, writes=True),
             Fault("reset_after_commit", writes=True),
             Fault("html", writes=True),
