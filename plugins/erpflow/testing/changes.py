@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from decimal import Decimal
 from typing import Any
@@ -39,24 +39,19 @@ def writer(connector: Connector) -> SupportsWrites:
 
 
 def write(connector: Connector, entity: str, changes: Sequence[Change]) -> list[WriteResult]:
-    """Writes, and checks what holds of every result: there is one for each change, and it says what it must."""
-    results = writer(connector).write(entity, changes)
-    assert len(results) == len(changes), "one result for each change"
-    for change, result in zip(changes, results, strict=True):
-        if result.outcome is Outcome.DONE:
-            assert result.remote_id, "what was done has an id"
-            assert change.remote_id in (None, result.remote_id), "the results are in the order of the changes"
-        if result.outcome is Outcome.REJECTED:
-            assert result.problems and all(problem.message for problem in result.problems), "a refusal has its reasons"
-    return results
+    """Writes in as many calls as the data sheet asks for, and checks what holds of every result."""
+    return [result for call in _calls(connector, entity, changes) for result in _written(connector, entity, call)]
 
 
 def write_or_nothing(connector: Connector, entity: str, changes: Sequence[Change]) -> list[WriteResult]:
-    """Writes; an error says that nothing was done, which is a result too."""
-    try:
-        return write(connector, entity, changes)
-    except NOTHING_DONE:
-        return [WriteResult(Outcome.NOT_SENT) for _ in changes]
+    """Writes; an error says that nothing of a call was done, which is a result too."""
+    results: list[WriteResult] = []
+    for call in _calls(connector, entity, changes):
+        try:
+            results += _written(connector, entity, call)
+        except NOTHING_DONE:
+            results += [WriteResult(Outcome.NOT_SENT) for _ in call]
+    return results
 
 
 def write_all(connector: Connector, entity: str, changes: Sequence[Change]) -> list[RemoteId]:
@@ -141,6 +136,24 @@ def decoded(record: bytes) -> dict[str, Any]:
     """A record in the form of a `split` page."""
     found: dict[str, Any] = json.loads(record, parse_float=Decimal)
     return found
+
+
+def _calls(connector: Connector, entity: str, changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    size = connector.spec.entities[entity].bulk_size if entity in connector.spec.entities else len(changes)
+    for start in range(0, len(changes), size):
+        yield changes[start : start + size]
+
+
+def _written(connector: Connector, entity: str, changes: Sequence[Change]) -> list[WriteResult]:
+    results = writer(connector).write(entity, changes)
+    assert len(results) == len(changes), "one result for each change"
+    for change, result in zip(changes, results, strict=True):
+        if result.outcome is Outcome.DONE:
+            assert result.remote_id, "what was done has an id"
+            assert change.remote_id in (None, result.remote_id), "the results are in the order of the changes"
+        if result.outcome is Outcome.REJECTED:
+            assert result.problems and all(problem.message for problem in result.problems), "a refusal has its reasons"
+    return results
 
 
 def _same(found: Any, sent: Any) -> bool:
