@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
+import structlog
 import structlog.testing
 
 from erpflow.connectors.base import Change, Outcome, WriteResult
@@ -162,6 +163,17 @@ def test_nothing_to_write_is_nothing() -> None:
     assert deliver(Vendor()) == []
 
 
+@pytest.fixture
+def log_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A log that can be captured: whoever configured logging first (Airflow, the command line) keeps its loggers."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    monkeypatch.setattr("erpflow.connectors.delivery.log", structlog.get_logger())
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("log_of_its_own")
 def test_the_log_says_how_much_is_open_and_nothing_of_what_it_was() -> None:
     with structlog.testing.capture_logs() as events:
         deliver(Vendor(b=VendorUnavailable("secret-body")), "a", "bc", "d")

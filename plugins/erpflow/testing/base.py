@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from typing import Any, ClassVar
 
 import pytest
 import requests
+import structlog
+import structlog.testing
 
 from erpflow.connectors.base import Connector
 from erpflow.connectors.registry import build, connector_class
@@ -97,6 +100,19 @@ class ContractBase:
     @pytest.fixture
     def limiter(self) -> RecordingLimiter:
         return RecordingLimiter()
+
+    @pytest.fixture
+    def events(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[MutableMapping[str, Any]]]:
+        """Every event a connector logs, whoever configured logging before: a logger in use keeps its configuration."""
+        before = structlog.get_config()
+        structlog.reset_defaults()
+        own = connector_class(self.system).__module__
+        for name, module in list(sys.modules.items()):
+            if (name == own or name.startswith("erpflow.connectors")) and hasattr(module, "log"):
+                monkeypatch.setattr(module, "log", structlog.get_logger())
+        with structlog.testing.capture_logs() as captured:
+            yield captured
+        structlog.configure(**before)
 
     @pytest.fixture
     def slept(self) -> list[float]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
-import structlog.testing
 
 from erpflow.connectors.base import Change, Connector, Outcome, WriteResult
 from erpflow.connectors.transport import Timeouts
@@ -250,6 +250,7 @@ class TornWritesContract(ContractBase):
         connect: Connect,
         vendor: WritableVendor,
         caplog: pytest.LogCaptureFixture,
+        events: list[MutableMapping[str, Any]],
         written: str,
         fault: Fault | None,
     ) -> None:
@@ -259,12 +260,12 @@ class TornWritesContract(ContractBase):
         if fault:
             vendor.fail(fault)
         said: list[str] = []
-        with structlog.testing.capture_logs() as events:
-            for credentials in (vendor.good(), vendor.bad()):
-                try:
-                    said.append(repr(writer(connect(credentials)).write(written, [update(name, {field: NEW})])))
-                except ErpflowError as error:
-                    said += [repr(error), *traceback.format_exception(error)]
+        for credentials in (vendor.good(), vendor.bad()):
+            try:
+                said.append(repr(writer(connect(credentials)).write(written, [update(name, {field: NEW})])))
+            except ErpflowError as error:
+                said += [repr(error), *traceback.format_exception(error)]
+        assert events, "a request leaves an event"
         told = "\n".join([*said, caplog.text, repr(events)])
         secrets = (vendor.good().password, vendor.bad().password)
         assert not [secret for secret in secrets if secret and secret in told]
