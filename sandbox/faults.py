@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, get_args
 from sandbox.traffic import SERVERS_SEND
 from sandbox.vendor import ASGIApp, Event, Receive, Scope, Send
 
-Kind = Literal["latency", "status", "reset", "truncate", "html", "unauthorized", "after_commit"]
+Kind = Literal["latency", "status", "reset", "truncate", "html", "unauthorized", "after_commit", "reset_after_commit"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 GATEWAY_PAGE = (
@@ -29,7 +29,7 @@ class Fault:
 
     kind: Kind
     path: str = ""  # regular expression, searched in the path with its query
-    method: str | None = None
+    method: str | None = None  # several with bars between them
     times: int | None = None
     skip: int = 0  # matching requests to let pass first
     probability: float = 1.0
@@ -53,7 +53,7 @@ class Fault:
     def matches(self, scope: Scope, target: str) -> bool:
         if self.times is not None and self.hits >= self.times:
             return False
-        if self.method is not None and scope["method"] != self.method.upper():
+        if self.method is not None and scope["method"] not in self.method.upper().split("|"):
             return False
         return re.search(self.path, target) is not None
 
@@ -152,6 +152,9 @@ class FaultMiddleware:
 
     async def fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.kind == "reset":
+            await abort(scope, receive, send)
+        elif fault.kind == "reset_after_commit":
+            await captured(self.app, scope, receive)
             await abort(scope, receive, send)
         elif fault.kind == "truncate":
             status, headers, body = await captured(self.app, scope, receive)

@@ -31,7 +31,14 @@ class PermissionDenied(ErpflowError):
 
 
 class ProtocolError(ErpflowError):
-    """The vendor's answer is not what its API promises: fail at once, with the excerpt that surprised us."""
+    """The vendor's answer is not what its API promises: fail at once, with the excerpt that surprised us.
+
+    `maybe_done`: the request was carried out or not, and its answer does not tell; False when it cannot have been.
+    """
+
+    def __init__(self, message: str, *, maybe_done: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_done = maybe_done
 
 
 class SyncsFailed(ErpflowError):

@@ -8,21 +8,24 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
 import requests
 
-from erpflow.testing import Fault
+from erpflow.testing import Fault, Fields
 from erpflow.testing.vendor import Credentials
-from erpflow.vocabulary import RemoteId
+from erpflow.vocabulary import RemoteId, VendorRecord
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--customers", "30", "--items", "12", "--orders", "14")  # hostile rows among them
 DATA = r"^/erpnext/api/(resource/|method/frappe\.client\.get_list)"
+WRITES = r"^/erpnext/api/(resource/|method/frappe\.client\.(insert|save|set_value|bulk_update|submit|cancel|delete))"
 FAULTS = {"truncated": "truncate"}  # the sandbox's own words where they differ
 
 
@@ -110,9 +113,63 @@ class ErpNextSite:
 
     def fail(self, fault: Fault) -> None:
         known: dict[str, Any] = {"kind": FAULTS.get(fault.kind, fault.kind), "path": DATA, "times": fault.times}
+        if fault.writes:
+            known |= {"path": WRITES, "method": "POST|PUT|DELETE"}
         if fault.kind == "status":
             known |= {"status": fault.status, "retry_after": fault.retry_after}
-        self.door("faults", known | {"seconds": fault.seconds})
+        self.door("faults", known | {"seconds": fault.seconds, "skip": fault.skip})
+
+    # -- what is written ---------------------------------------------------------------------------------------------
+
+    def fields(self, entity: str) -> Fields:
+        return FIELDS[entity]
+
+    def values_for(self, entity: str) -> dict[str, Any]:
+        values = self.document(entity)
+        fields = FIELDS[entity]
+        values |= {fields.text: f"text {self.made}", fields.key: f"key {self.made}"}
+        if entity == "customer":
+            return values | {"credit_limit": Decimal("2500.50"), EXTERNAL_ID: f"erpflow {self.made}"}
+        if entity == "product":
+            return values | {"standard_rate": Decimal("19.90")}
+        return values | {"items": [{**line, "rate": Decimal("10.55")} for line in values["items"]]}
+
+    def bad_values(self, entity: str) -> dict[str, Any]:
+        values = self.values_for(entity)
+        if entity == "order":  # answered with a 404 that is not about the order
+            return values | {"items": [{"item_code": "NO-SUCH-ITEM", "qty": 1, "rate": 1}]}
+        return values | {"customer_group" if entity == "customer" else "item_group": "No Such <b>Group</b>"}
+
+    def stored(self, entity: str, remote_id: RemoteId) -> dict[str, Any] | None:
+        query = {"doctype": DOCTYPES[entity], "name": remote_id}
+        answer = self.session.get(f"{self.url}/_sandbox/erpnext/doc", params=query)
+        if answer.status_code == 400:
+            return None
+        found: dict[str, Any] = answer.json(parse_float=Decimal)
+        return found
+
+    def change(self, entity: str, remote_id: RemoteId, values: VendorRecord) -> None:
+        self.door("erpnext/update", {"doctype": DOCTYPES[entity], "names": [remote_id], "set": dict(values)})
+
+    def delete(self, entity: str, remote_ids: Sequence[RemoteId]) -> None:
+        for name in remote_ids:
+            path = f"resource/{quote(DOCTYPES[entity])}/{quote(name, safe='')}"
+            answer = self.session.delete(f"{self.base_url}/api/{path}", headers=self.token)
+            assert answer.ok, answer.text
+
+    def bring_back(self, entity: str, remote_id: RemoteId) -> bool:
+        """Made anew: a customer and an item by their name, an order because a freed last number is given out again."""
+        named = {"customer": {"customer_name": remote_id}, "product": {"item_code": remote_id}, "order": {}}
+        document = self.document(entity) | named[entity]
+        (name,) = self.door("erpnext/insert", {"doctype": DOCTYPES[entity], "docs": [document]})["names"]
+        assert name == remote_id
+        return True
+
+    def add_external_id(self) -> None:
+        """A unique custom field, as the documentation advises for customers."""
+        field = {"dt": "Customer", "label": "erpflow id", "fieldname": EXTERNAL_ID, "fieldtype": "Data", "unique": 1}
+        answer = self.session.post(f"{self.base_url}/api/resource/Custom Field", json=field, headers=self.token)
+        assert answer.ok, answer.text
 
     # -- how it is done ----------------------------------------------------------------------------------------------
 
@@ -145,15 +202,24 @@ class ErpNextSite:
         return answer.json()
 
     def api(self, path: str, **query: Any) -> Any:
-        good = self.good()
-        headers = {"Authorization": f"token {good.login}:{good.password}"}
-        answer = self.session.get(f"{self.base_url}/api/{path}", params=query, headers=headers)
+        answer = self.session.get(f"{self.base_url}/api/{path}", params=query, headers=self.token)
         assert answer.ok, answer.text
         return answer.json()
+
+    @property
+    def token(self) -> dict[str, str]:
+        good = self.good()
+        return {"Authorization": f"token {good.login}:{good.password}"}
 
 
 DOCTYPES = {"customer": "Customer", "product": "Item", "order": "Sales Order"}
 TEXT_COLUMNS = {"customer": "customer_details", "product": "description", "order": "title"}
+FIELDS = {
+    "customer": Fields(text="customer_details", key="tax_id", money=("credit_limit",)),
+    "product": Fields(text="warranty_period", key="item_name", money=("standard_rate",)),
+    "order": Fields(text="title", key="po_no", money=("items", 0, "rate")),
+}
+EXTERNAL_ID = "custom_erpflow_id"
 
 
 @pytest.fixture

@@ -144,6 +144,21 @@ def test_a_write_can_be_done_and_its_answer_lost(client: Client) -> None:
     assert found == [{"name": "Written All The Same"}]
 
 
+def test_a_write_can_be_done_and_its_connection_reset(client: Client) -> None:
+    client.arm({"kind": "reset_after_commit", "method": "POST", "path": "resource/Customer", "times": 1})
+    with pytest.raises(requests.exceptions.ConnectionError):
+        client.post(CUSTOMERS, {"customer_name": "Written And Reset"})
+    found = client.get(filters='[["customer_name","=","Written And Reset"]]').json()["data"]
+    assert found == [{"name": "Written And Reset"}]
+
+
+def test_a_fault_may_strike_several_methods(client: Client) -> None:
+    client.arm({"kind": "status", "status": 503, "method": "post|PUT"})
+    assert client.get().status_code == 200
+    assert client.post(CUSTOMERS, {"customer_name": "Refused"}).status_code == 503
+    assert client.session.put(f"{client.url}{CUSTOMERS}/x", json={}, timeout=20).status_code == 503
+
+
 def test_latency_delays_the_answer_and_leaves_it_whole(client: Client) -> None:
     client.arm({"kind": "latency", "seconds": 0.3, "times": 1})
     started = time.monotonic()

@@ -61,7 +61,9 @@ def judge_by_status(answer: Answer) -> ErpflowError | None:
         return RateLimited(f"{what}: too many requests.", retry_after=_UNTOLD_WAIT)
     if status in _GATEWAY_TROUBLE:
         return VendorUnavailable(f"{what}: the vendor is down or busy. {excerpt(answer.body)}")
-    return ProtocolError(f"{what}, which is not expected. The answer begins: {excerpt(answer.body)}")
+    return ProtocolError(
+        f"{what}, which is not expected. The answer begins: {excerpt(answer.body)}", maybe_done=status >= 500
+    )
 
 
 def excerpt(body: bytes) -> str:

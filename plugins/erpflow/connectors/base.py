@@ -138,7 +138,8 @@ class WriteResult:
 
     `remote_id` of what was written. `record`: the record as the vendor has it now, in the form of a `split` page, when
     the vendor says so; None otherwise, and then the engine reads it. `zone` is that of naive times in it. `problems`:
-    why it was rejected; the rule `duplicate` means that another record holds a value that must be unique.
+    why it was rejected, `field` being the vendor's name of it (empty when it names none). The rule `duplicate` means
+    that another record holds a value that must be unique, `permission` that the account may not do this to this record.
     """
 
     outcome: Outcome
@@ -163,10 +164,10 @@ class SupportsWrites(Protocol):
     def write(self, entity: str, changes: Sequence[Change]) -> list[WriteResult]:
         """Send at most `bulk_size` changes; one result for each, in their order.
 
-        One bad record is its own result, never an exception. When the vendor goes away in the middle, what was
-        answered is reported, what was under way is `unknown` and the rest `not_sent`. Raises AuthFailed,
-        PermissionDenied, RateLimited, VendorUnavailable or ProtocolError only when no change of the call can have been
-        done.
+        One bad record is its own result, never an exception; so is one that the account may not touch, while others
+        are done. When the vendor goes away in the middle, what was answered is reported, what was under way is
+        `unknown` and the rest `not_sent`. Raises AuthFailed, PermissionDenied, RateLimited, VendorUnavailable or
+        ProtocolError only when no change of the call can have been done. `delivery.Delivery` keeps these rules.
         """
         ...
 

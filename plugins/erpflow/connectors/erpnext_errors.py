@@ -39,6 +39,7 @@ _DATABASE: Final = frozenset({"OperationalError", "InterfaceError"})
 _LOST_DATABASE: Final = frozenset({0, 1040, 1053, 1129, 1205, 1213, 2002, 2003, 2006, 2013, 2055})
 _DATABASE_CODE = re.compile(r"\((\d+),")
 _DATABASE_GONE = re.compile(r"(?i)connection|server closed|terminating")  # PostgreSQL sites have no code
+_DOING: Final = {"POST": "create", "PUT": "change", "DELETE": "delete"}
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -146,10 +147,17 @@ def _forbidden(answer: Answer, body: ErrorBody, *, said: str) -> AuthFailed | Pe
     """Frappe answers a request without credentials, a guest's, with 403 and not 401."""
     if not answer.authenticated or " Guest " in f" {body.message} ":
         return AuthFailed(f"{said}. It came without credentials: put the API key and secret into the connection.")
-    return PermissionDenied(f"{said}. Give the API user a role that may read it.")
+    doing = "read" if answer.path.endswith("frappe.client.get_list") else _DOING.get(answer.method, "read")
+    return PermissionDenied(f"{said}. Give the API user a role that may {doing} it.")
+
+
+def database_code(exception: str) -> int | None:
+    """MariaDB's number of an error, or None where there is none."""
+    code = _DATABASE_CODE.search(exception)
+    return int(code[1]) if code else None
 
 
 def _database_lost(exception: str) -> bool:
     """Whether the site lost its database (passes), rather than was asked for a column it has not (never passes)."""
-    code = _DATABASE_CODE.search(exception)
-    return int(code[1]) in _LOST_DATABASE if code else bool(_DATABASE_GONE.search(exception))
+    code = database_code(exception)
+    return bool(_DATABASE_GONE.search(exception)) if code is None else code in _LOST_DATABASE

@@ -1,4 +1,4 @@
-"""Reading a DocType in order of (modified, name) while others write to it. Pure: no request is sent from here.
+"""Reading a DocType in order of (modified, name) while others write to it. No request is sent from here.
 
 `limit_start` counts rows, and an update moves a row to the end of the order: every row behind it slides one place
 forward, over the edge of the page just read. A keyset has no such edge (docs/adr/0004-keyset-paging-for-erpnext.md).
@@ -6,7 +6,7 @@ forward, over the edge of the page just read. A keyset has no such edge (docs/ad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from erpflow.connectors.base import PageToken
+from erpflow.connectors.base import Page, PageToken
 from erpflow.errors import ConfigError, ProtocolError
 from erpflow.vocabulary import Window
 
@@ -93,6 +93,17 @@ def bounds_of(window: Window, *, zone: ZoneInfo) -> Bounds:
         lower=_local_text(window.since, zone=zone, is_lower=True),
         upper=_local_text(window.until, zone=zone, is_lower=False),
     )
+
+
+def pages(fetch: Callable[[Position], tuple[Page, Position | None]], position: Position) -> Iterator[Page]:
+    """The pages from a position to the end; one that brought nothing new is left out, unless it is the last."""
+    while True:
+        page, following = fetch(position)
+        if page.count or following is None:
+            yield page
+        if following is None:
+            return
+        position = following
 
 
 def filters_of(position: Position, bounds: Bounds) -> list[Filter]:

@@ -2,7 +2,8 @@
 
 Around a `requests.Session` that somebody else authenticated: Airflow's HTTP hook, or `session.build_session`.
 What an answer means is the vendor's business: a connector gives a `Judge`, and what to do next follows from the
-error it returns. `VendorUnavailable` is tried again when the call is idempotent, `RateLimited` is waited for.
+error it returns. `RateLimited` is waited for; `VendorUnavailable` is tried again when the call is idempotent, or when
+nothing can have been done (`maybe_done` is False).
 """
 
 from __future__ import annotations
@@ -76,12 +77,17 @@ ONE_ATTEMPT: Final = Retries(attempts=1)
 class _Failure:
     """No answer, or none that may be used.
 
-    `again`: sending an idempotent call once more may help, but not before `wait` seconds.
+    `again`: sending the call once more may help, but not before `wait` seconds.
     """
 
     error: ErpflowError
     again: bool = False
     wait: float = 0.0
+
+    @property
+    def undone(self) -> bool:
+        """What was asked for cannot have been done, so even a write may be sent again."""
+        return not getattr(self.error, "maybe_done", False)
 
 
 class Transport:
@@ -138,8 +144,10 @@ class Transport:
     ) -> Answer:
         """Sends one request and gives back the answer its judge accepted.
 
-        `path` is already percent-encoded. `idempotent` defaults to what HTTP says of the method.
-        Raises what the judge returned, RateLimited, VendorUnavailable or ProtocolError.
+        `path` is already percent-encoded. `idempotent` (sent twice, it does what once does) defaults to what HTTP says
+        of reading methods, and False for all others. A write is sent again only when it cannot have been done: it never
+        left, or was refused; otherwise the error says so (`maybe_done`).
+        Raises what the judge returned, RateLimited, VendorUnavailable, ProtocolError or ConfigError.
         """
         call = _Call(
             method=method,
@@ -181,7 +189,7 @@ class Transport:
         if isinstance(failure.error, RateLimited):  # refused, so not done: even a write may be sent again
             asked = failure.error.retry_after
             return max(backoff, asked) if asked <= call.retries.patience else None
-        return max(backoff, failure.wait) if failure.again and call.repeatable else None
+        return max(backoff, failure.wait) if failure.again and (call.repeatable or failure.undone) else None
 
     def _attempt(self, call: _Call) -> Answer | _Failure:
         for _ in range(_REDIRECTS + 1):
@@ -214,15 +222,17 @@ class Transport:
         if error is None:
             return answer
         asked = retry_after(answer, now=self._now())
+        pause = None
         if isinstance(error, VendorUnavailable) and asked is not None and asked > call.retries.patience:
-            error = RateLimited(str(error), retry_after=asked)
-        elif isinstance(error, RateLimited) and asked is not None:
-            error.retry_after = asked
-        if isinstance(error, RateLimited):
-            log.warning("vendor_asked_to_wait", **call.names, status=answer.status, seconds=error.retry_after)
-            self.limiter.pause(error.retry_after)  # the whole connection, not only this request
-        down = isinstance(error, VendorUnavailable) and not 400 <= answer.status < 500
-        return _Failure(error, again=down, wait=asked or 0.0)
+            pause = asked
+            if call.repeatable or not error.maybe_done:  # a write that may be done was not merely put off
+                error = RateLimited(str(error), retry_after=asked)
+        elif isinstance(error, RateLimited):
+            pause = error.retry_after = error.retry_after if asked is None else asked
+        if pause is not None:
+            log.warning("vendor_asked_to_wait", **call.names, status=answer.status, seconds=pause)
+            self.limiter.pause(pause)  # the whole connection, not only this request
+        return _Failure(error, again=_passes(error, status=answer.status), wait=asked or 0.0)
 
     def _exchange(self, call: _Call) -> Answer | _Failure:
         """One request, one answer. Errors are returned: raised from here they would carry URLs and headers along."""
@@ -250,7 +260,8 @@ class Transport:
             return _Failure(
                 ProtocolError(
                     f"{self.host} answered {call.method} {call.path} with more than {self._max_body:,} bytes; "
-                    "reading stopped there. Ask for smaller pages."
+                    "reading stopped there. Ask for smaller pages.",
+                    maybe_done=True,
                 )
             )
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:  # requests' own errors are OSErrors
@@ -286,7 +297,9 @@ class Transport:
                 )
             )
         if _any(reasons, urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError):
-            return _Failure(ProtocolError(f"{what}: the compressed body cannot be unpacked ({reasons[-1]})."))
+            return _Failure(
+                ProtocolError(f"{what}: the compressed body cannot be unpacked ({reasons[-1]}).", maybe_done=True)
+            )
         left = not _any(reasons, *_NEVER_LEFT)
         if _any(reasons, urllib3.exceptions.NameResolutionError):
             text = f"{what}: no such host. Check the connection's host."
@@ -360,6 +373,11 @@ def checked_base_url(url: str) -> str:
             "Put the login and the secret in the connection's own fields."
         )
     return parts.geturl().rstrip("/")
+
+
+def _passes(error: ErpflowError, *, status: int) -> bool:
+    """Whether asking once more may help: an outage, or a refusal with a 4xx that the vendor is known to take back."""
+    return isinstance(error, VendorUnavailable) and (not 400 <= status < 500 or not error.maybe_done)
 
 
 class _TooLarge(Exception):

@@ -6,10 +6,13 @@ Subclass `ConnectorContract`, give it a `vendor` fixture, and pytest runs the wh
 
 import pytest
 
-for _part in ("base", "credentials", "data", "outages", "paging", "reading"):
+for _part in (
+    *("base", "changes", "credentials", "data", "deleting", "finding", "outages", "paging", "reading"),
+    *("torn", "writing"),
+):
     pytest.register_assert_rewrite(f"erpflow.testing.{_part}")
 
 from erpflow.testing.contract import ConnectorContract  # noqa: E402  (its asserts are rewritten first)
-from erpflow.testing.vendor import Fault, RecordingLimiter, VendorDouble  # noqa: E402
+from erpflow.testing.vendor import Fault, Fields, RecordingLimiter, VendorDouble, WritableVendor  # noqa: E402
 
-__all__ = ["ConnectorContract", "Fault", "RecordingLimiter", "VendorDouble"]
+__all__ = ["ConnectorContract", "Fault", "Fields", "RecordingLimiter", "VendorDouble", "WritableVendor"]

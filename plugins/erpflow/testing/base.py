@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import inspect
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from typing import Any, ClassVar
 
 import pytest
 import requests
+import structlog
+import structlog.testing
 
 from erpflow.connectors.base import Connector
 from erpflow.connectors.registry import build, connector_class
 from erpflow.connectors.session import build_session
 from erpflow.testing.vendor import Credentials, RecordingLimiter, VendorDouble
+from erpflow.vocabulary import Operation
 
 HOSTILE_TEXTS = (
     "O'Brien & Söhne <b>GmbH</b>",
@@ -36,11 +41,54 @@ class ContractBase:
     """The entities to test; all of the data sheet when empty."""
     page_size: ClassVar[int] = 5
     """Small, so that a few records make many pages."""
+    writable: ClassVar[Collection[str]] = ()
+    """The entities the contract may write to; then the `vendor` fixture returns a `WritableVendor`."""
+    unique: ClassVar[Mapping[str, str]] = {}
+    """By entity, a field whose value only one record may have; `values_for` fills it."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """A test without a subject is no test of this class: it is neither run nor skipped."""
+        super().__init_subclass__(**options)
+        if not hasattr(cls, "system"):
+            return
+        without = {parameter for parameter, subjects in cls.subjects().items() if not subjects}
+        for name, test in inspect.getmembers(cls, inspect.isfunction):
+            if name.startswith("test") and without.intersection(inspect.signature(test).parameters):
+                setattr(cls, name, None)
+
+    @classmethod
+    def subjects(cls) -> Mapping[str, tuple[str, ...]]:
+        """The entities each kind of test is about, by the name of its parameter.
+
+        Raises TypeError for writable entities that the data sheet does not write.
+        """
+        known = connector_class(cls.system).spec.entities
+        strange = sorted({*cls.writable, *cls.unique} - {name for name, spec in known.items() if spec.writes})
+        if strange:
+            raise TypeError(f"{cls.__name__}: the data sheet of {cls.system} writes no {', '.join(strange)}")
+        written = {name: spec for name, spec in known.items() if name in cls.writable}
+
+        def by(operation: Operation) -> tuple[str, ...]:
+            return tuple(name for name, spec in written.items() if operation in spec.writes)
+
+        changed, deleted = by(Operation.UPDATE), by(Operation.DELETE)
+        return {
+            "entity": cls.entities or tuple(known),
+            "written": tuple(written),
+            "creatable": by(Operation.CREATE),
+            "updatable": changed,
+            "deletable": deleted,
+            "locked_update": tuple(name for name in changed if known[name].checks_version),
+            "locked_delete": tuple(name for name in deleted if known[name].checks_version),
+            "repeatable": tuple(name for name in by(Operation.CREATE) if known[name].repeatable_create),
+            "unique_entity": tuple(name for name in by(Operation.CREATE) if name in cls.unique),
+            "trashed": tuple(name for name, spec in known.items() if spec.deleted_feed),
+        }
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        if "entity" in metafunc.fixturenames:
-            known = connector_class(self.system).spec.entities
-            metafunc.parametrize("entity", self.entities or tuple(known))
+        for parameter, entities in self.subjects().items():
+            if parameter in metafunc.fixturenames:
+                metafunc.parametrize(parameter, entities)
         if "hostile_text" in metafunc.fixturenames:
             metafunc.parametrize("hostile_text", HOSTILE_TEXTS)
 
@@ -52,6 +100,19 @@ class ContractBase:
     @pytest.fixture
     def limiter(self) -> RecordingLimiter:
         return RecordingLimiter()
+
+    @pytest.fixture
+    def events(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[MutableMapping[str, Any]]]:
+        """Every event a connector logs, whoever configured logging before: a logger in use keeps its configuration."""
+        before = structlog.get_config()
+        structlog.reset_defaults()
+        own = connector_class(self.system).__module__
+        for name, module in list(sys.modules.items()):
+            if (name == own or name.startswith("erpflow.connectors")) and hasattr(module, "log"):
+                monkeypatch.setattr(module, "log", structlog.get_logger())
+        with structlog.testing.capture_logs() as captured:
+            yield captured
+        structlog.configure(**before)
 
     @pytest.fixture
     def slept(self) -> list[float]:

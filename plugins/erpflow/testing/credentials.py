@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
-import structlog.testing
 
 from erpflow.errors import AuthFailed, ErpflowError
 from erpflow.testing.base import Connect, ContractBase
@@ -80,6 +81,7 @@ class CredentialsContract(ContractBase):
         connect: Connect,
         vendor: VendorDouble,
         caplog: pytest.LogCaptureFixture,
+        events: list[MutableMapping[str, Any]],
         some_entity: str,
         fault: Fault | None,
     ) -> None:
@@ -88,14 +90,14 @@ class CredentialsContract(ContractBase):
         if fault:
             vendor.fail(fault)
         said: list[str] = []
-        with structlog.testing.capture_logs() as events:
-            for credentials in (vendor.good(), vendor.bad()):
-                connector = connect(credentials)
-                said += [repr(connector.check()), repr(vars(connector))]
-                try:
-                    said += [repr(page) for page in read_all(connector, some_entity).pages]
-                except ErpflowError as error:
-                    said += [repr(error), *traceback.format_exception(error)]
+        for credentials in (vendor.good(), vendor.bad()):
+            connector = connect(credentials)
+            said += [repr(connector.check()), repr(vars(connector))]
+            try:
+                said += [repr(page) for page in read_all(connector, some_entity).pages]
+            except ErpflowError as error:
+                said += [repr(error), *traceback.format_exception(error)]
+        assert events, "a request leaves an event"
         told = "\n".join([*said, caplog.text, repr(events)])
         secrets = (vendor.good().password, vendor.bad().password)
         assert not [secret for secret in secrets if secret and secret in told]

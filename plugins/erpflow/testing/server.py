@@ -108,7 +108,7 @@ def _handler(server: ScriptedServer, answer: Callable[[Asked], Reply]) -> type[B
             self.end_headers()
             self.wfile.write(reply.body)
 
-        do_GET = do_POST = do_PUT = do_DELETE = _answer
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
 
         def log_message(self, format: str, *args: Any) -> None:
             return None

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from erpflow.vocabulary import RemoteId
+from erpflow.vocabulary import RemoteId, VendorRecord
 
-FaultKind = Literal["status", "reset", "truncated", "html", "latency"]
+FaultKind = Literal[
+    "status", "reset", "truncated", "html", "latency", "unauthorized", "after_commit", "reset_after_commit"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,11 @@ class Fault:
 
     `status`: this HTTP status with the vendor's own kind of body, and Retry-After if `retry_after` (seconds) is given.
     `reset`: the connection breaks. `truncated`: half of a good body, correctly framed. `html`: a page for people, with
-    status 200. `latency`: the answer comes `seconds` late.
+    status 200. `latency`: the answer comes `seconds` late. `unauthorized`: the vendor's own answer to credentials that
+    have expired. `after_commit`, `reset_after_commit`: the vendor does what it was asked, and then a gateway answers
+    504, or the connection breaks.
+
+    `writes`: only requests that write are struck. `skip`: so many of them pass first.
     """
 
     kind: FaultKind
@@ -26,6 +32,8 @@ class Fault:
     retry_after: int | None = None
     seconds: float = 0.0
     times: int = 1
+    writes: bool = False
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,51 @@ class VendorDouble(Protocol):
 
     def fail(self, fault: Fault) -> None:
         """Arranges a fault for the next requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Which fields of an entity the contract writes to, by their names in the vendor's shape.
+
+    `text`: free text of at least 100 characters that may be empty. `key`: text that several records may share, though
+    `values_for` gives each its own; `find` finds a record by it. `money`: the path to an amount with at least two
+    decimals, such as `("items", 0, "rate")`; None when the entity has no amount that may be written.
+    """
+
+    text: str
+    key: str
+    money: tuple[str | int, ...] | None = None
+
+
+class WritableVendor(VendorDouble, Protocol):
+    """An account that the contract may also write to through the connector, and compare with what it wrote.
+
+    Values are in the vendor's shape, as `Change.values` is. The methods act as a person would in the vendor's own
+    screens, never through the connector.
+    """
+
+    def fields(self, entity: str) -> Fields:
+        """The fields the contract writes to."""
+
+    def values_for(self, entity: str) -> VendorRecord:
+        """A valid new record that no other resembles, with all its `fields` filled and every value in the form in
+        which the vendor gives it back: the contract compares them. Amounts are Decimals.
+        """
+
+    def bad_values(self, entity: str) -> VendorRecord:
+        """A record that the vendor refuses, and not for a value that must be unique."""
+
+    def stored(self, entity: str, remote_id: RemoteId) -> VendorRecord | None:
+        """The record as the vendor has it, with its lines; numbers with a point as Decimal. None: it is not there."""
+
+    def change(self, entity: str, remote_id: RemoteId, values: VendorRecord) -> None:
+        """Changes these fields: the time of modification moves on."""
+
+    def delete(self, entity: str, remote_ids: Sequence[RemoteId]) -> None:
+        """Deletes records that nothing refers to."""
+
+    def bring_back(self, entity: str, remote_id: RemoteId) -> bool:
+        """Makes a record with the id of a deleted one (restored, or made anew); False when the vendor never does."""
 
 
 class RecordingLimiter:
