@@ -34,16 +34,23 @@ def test_there_is_a_dag_for_each_connector_and_entity(dags: dict[str, DAG]) -> N
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
-def test_a_sync_dag_plans_then_maps_extract_transform_load_then_finishes(dags: dict[str, DAG], dag_id: str) -> None:
+def test_a_sync_dag_plans_then_pulls_then_pushes_if_its_mapping_does_then_finishes(
+    dags: dict[str, DAG], dag_id: str
+) -> None:
     dag = dags[dag_id]
+    system, entity = dag_id.split("__")
+    both_ways = "direction: bidirectional" in (PROJECT / f"include/mappings/{system}/{entity}.yaml").read_text()
+    chain = ["sync.extract", "sync.transform", "sync.load"]
+    chain += ["sync.push_extract", "sync.push_transform", "sync.push_load"] if both_ways else []
+    expected = {task: [following] for task, following in zip(chain, [*chain[1:], "finish"], strict=True)}
     assert {task: sorted(dag.get_task(task).downstream_task_ids) for task in dag.task_ids} == {
-        "plan": ["finish", "sync.extract", "sync.load", "sync.transform"],
-        "sync.extract": ["sync.transform"],
-        "sync.transform": ["sync.load"],
-        "sync.load": ["finish"],
+        **expected,
+        "plan": sorted(["finish", *chain]),
         "finish": [],
     }
     assert dag.get_task("finish").trigger_rule == "all_done"
+    if both_ways:
+        assert dag.get_task("sync.push_extract").trigger_rule == "all_done"
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -53,14 +60,23 @@ def test_every_dag_explains_itself_and_is_tagged(dags: dict[str, DAG], dag_id: s
     assert {"erpflow", system, entity} <= set(dag.tags)
     assert dag.doc_md is not None
     assert f"include/mappings/{system}/{entity}.yaml" in dag.doc_md
-    assert set(dag.params) == {"connection", "full", "since", "until", "dry_run"}
+    assert set(dag.params) == {
+        "connection",
+        "full",
+        "since",
+        "until",
+        "dry_run",
+        "direction",
+        "records",
+        "allow_deletes",
+    }
     assert dag.catchup is False
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
-def test_only_extract_waits_in_the_pool_of_its_vendor(dags: dict[str, DAG], dag_id: str) -> None:
+def test_only_what_asks_the_vendor_waits_in_its_pool(dags: dict[str, DAG], dag_id: str) -> None:
     pools = {task.task_id: task.pool for task in dags[dag_id].tasks}
-    assert pools.pop("sync.extract") == "erpflow_erpnext"
+    assert pools.pop("sync.extract") == pools.pop("sync.push_load", "erpflow_erpnext") == "erpflow_erpnext"
     assert set(pools.values()) == {"default_pool"}
 
 

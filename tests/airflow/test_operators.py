@@ -18,14 +18,15 @@ from erpflow.vocabulary import Counts
 def announced(monkeypatch: pytest.MonkeyPatch, *, dry_run: bool) -> int:
     """How many asset events a load announces that created a row."""
     job = SimpleNamespace(run=SimpleNamespace(dry_run=dry_run), load=lambda **_: Counts(read=1, created=1))
+    job.answered = lambda _deletes: job
 
     @contextmanager
-    def opened(_step: object) -> Iterator[object]:
+    def opened(_run: object) -> Iterator[object]:
         yield job
 
-    monkeypatch.setattr(operators.SyncStepOperator, "job", opened)
+    monkeypatch.setattr(operators, "pull_job", opened)
     events: Any = defaultdict(Mock)
-    load = operators.LoadOperator(task_id="load", run={"log_id": "1"}, table="app.customers")
+    load = operators.LoadOperator(task_id="load", run={"pull": "1"}, table="app.customers")
     load.execute({"outlet_events": events})  # type: ignore[typeddict-item]  # what a load looks at
     return sum(event.add.call_count for event in events.values())
 

@@ -23,7 +23,7 @@ def test_a_sync_lands_the_records_and_says_what_became_of_them(connected: Instal
     assert ended.err == ""
     (landed,) = connected.rows("SELECT count(*) FROM app.customers")
     assert landed[0]
-    assert ended.out.startswith("demo customer: partial. ")
+    assert ended.out.startswith("demo customer pull: partial. ")
     assert f"{landed[0]} created" in ended.out
     assert "rejected HOSTILE-" in ended.out
     assert connected.rows(COUNTS) == [(True, "partial", "cli")]

@@ -29,6 +29,7 @@ def outcome(counts: Counts, *, rows: int, status: SyncStatus = SyncStatus.COMPLE
         log_id=SyncLogId("00000000-0000-0000-0000-000000000000"),
         connection="erpnext_demo",
         entity="customer",
+        direction="pull",
         kind="full",
         status=status,
         dry_run=False,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task_group
@@ -11,18 +14,24 @@ from erpflow.airflow.operators import (
     ExtractOperator,
     FinishOperator,
     LoadOperator,
+    MapOperator,
     PlanOperator,
+    ScanOperator,
+    SendOperator,
     TransformOperator,
 )
 from erpflow.airflow.retry import ErrorKindPolicy
+
+MAPPINGS = Path(os.environ.get("ERPFLOW_MAPPINGS") or Path(__file__).parents[3] / "include" / "mappings")
 
 STEP: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=10), "retry_policy": ErrorKindPolicy()}
 
 DOC = """
 ### {title}: {entity}
 
-Reads **{entity}** records of every {title} connection into `{table}`, by the mapping
-`include/mappings/{system}/{entity}.yaml`.
+Keeps **{entity}** records of every {title} connection and `{table}` in step, by the mapping
+`include/mappings/{system}/{entity}.yaml`: first what changed there, then (`push_…`) what changed here, for the
+connections whose sync goes that way.
 
 | to … | do |
 |---|---|
@@ -31,10 +40,12 @@ Reads **{entity}** records of every {title} connection into `{table}`, by the ma
 | read a span of time | **Trigger** with *since* and *until* (UTC) |
 | read the past day by day | **Backfill**: the cursor stays where it is |
 | see what would happen | **Trigger** with *dry run*: nothing is written |
+| sync some records | **Trigger** with *records*: the vendor's ids |
+| answer a question about many deletes | **Required Actions** of the run |
 | see what failed | the failed task's log says what, why and what to do next |
 | see what was rejected | the records are kept whole in `erpflow.erp_rejects`, each with its reasons |
 
-A run with nothing new skips transform and load.
+A direction with nothing new skips its other steps.
 """
 
 NULLABLE_MOMENT: dict[str, Any] = {"type": ["null", "string"], "format": "date-time"}
@@ -57,12 +68,39 @@ def params() -> dict[str, Param]:
         "dry_run": Param(
             default=False, type="boolean", title="Dry run", description="Count what would happen, write nothing"
         ),
+        "direction": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "pull", "push"],
+            title="Direction",
+            description="Only this one; empty: as configured",
+        ),
+        "records": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "minLength": 1},
+            title="Records",
+            description="Only these, by the vendor's id (with direction push: by the key here)",
+        ),
+        "allow_deletes": Param(
+            default=False, type="boolean", title="Allow deletes", description="Do not ask about many deletes"
+        ),
     }
 
 
-def sync_dag(*, system: str, title: str, entity: str, table: str, cron: str) -> DAG:
-    """The DAG `<system>__<entity>`: plan → (extract → transform → load) for each config → finish.
+def pushes(system: str, entity: str) -> bool:
+    """Whether the shipped mapping of an entity goes to the vendor too; a file that is not there might."""
+    try:
+        text = (MAPPINGS / system / f"{entity}.yaml").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    return re.search(r"^direction:\s*(push|bidirectional)\b", text, flags=re.MULTILINE) is not None
 
+
+def sync_dag(*, system: str, title: str, entity: str, table: str, cron: str) -> DAG:
+    """The DAG `<system>__<entity>`: plan → (extract → transform → load, then the same towards the vendor) → finish.
+
+    The steps are mapped over the configs that are due; those towards the vendor are there if the mapping pushes.
     `cron` is the shortest sensible cadence of the system (UTC); `every` of each config decides whether it is due.
     """
     with DAG(
@@ -81,11 +119,16 @@ def sync_dag(*, system: str, title: str, entity: str, table: str, cron: str) -> 
 
         @task_group(group_id="sync")
         def sync(run: dict[str, str]) -> None:
-            label = "{{ task.run['label'] }}"
-            extract = ExtractOperator(task_id="extract", run=run, pool=pool_of(system), map_index_template=label)
-            transform = TransformOperator(task_id="transform", run=run, map_index_template=label)
-            load = LoadOperator(task_id="load", run=run, table=table, map_index_template=label)
-            extract >> transform >> load
+            shown: dict[str, Any] = {"run": run, "map_index_template": "{{ task.run['label'] }}"}
+            asking = {**shown, "pool": pool_of(system)}
+            extract = ExtractOperator(task_id="extract", **asking)
+            load = LoadOperator(task_id="load", table=table, **shown)
+            extract >> TransformOperator(task_id="transform", **shown) >> load
+            if pushes(system, entity):
+                # Whatever became of the pull: a push looks at the versions of what it overwrites.
+                scan = ScanOperator(task_id="push_extract", trigger_rule="all_done", **shown)
+                send = SendOperator(task_id="push_load", **asking)
+                load >> scan >> MapOperator(task_id="push_transform", **shown) >> send
 
         finish = FinishOperator(task_id="finish", runs=plan.output)
         sync.expand(run=plan.output) >> finish

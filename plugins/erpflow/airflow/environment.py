@@ -20,6 +20,7 @@ from erpflow.errors import ConfigError
 from erpflow.store.database import Database
 from erpflow.store.rate_limits import PostgresLimiter
 from erpflow.store.sync_logs import SyncRun
+from erpflow.sync.engine import Engine
 from erpflow.sync.landing import Folder
 
 DATABASE_CONNECTION = "erpflow_db"
@@ -60,3 +61,15 @@ def connector_for(run: SyncRun, db: Database) -> Iterator[Connector]:
     limiter = PostgresLimiter(db, run.connection_id, connector.spec.limits)
     with hook.get_conn() as session, closing(limiter):
         yield registry.build(run.system, session, base_url=hook.base_url, limiter=limiter)
+
+
+def engine() -> Engine:
+    """The engine as a task has it."""
+    db = database()
+    return Engine(
+        database=db,
+        connector_class=registry.connector_class,
+        connect=lambda run: connector_for(run, db),
+        landing_root=landing_root(),
+        mappings=mappings_folder(),
+    )

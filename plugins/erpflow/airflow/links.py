@@ -18,4 +18,6 @@ class SyncLogLink(BaseOperatorLink):
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
         """The address of the log; empty until `plan` has opened it."""
         run = getattr(operator, "run", None)
-        return f"/api/erp/sync-logs/{run['log_id']}" if isinstance(run, dict) else ""
+        direction = "push" if str(operator.task_id).rpartition(".")[2].startswith("push_") else "pull"
+        log_id = run.get(direction) if isinstance(run, dict) else None
+        return f"/api/erp/sync-logs/{log_id}" if log_id else ""

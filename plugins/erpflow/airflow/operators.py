@@ -1,4 +1,4 @@
-"""The five steps of a sync DAG: plan → (extract → transform → load, for each config) → finish.
+"""The steps of a sync DAG: plan → for each config extract → transform → load, and the same for its push → finish.
 
 Tasks pass references and counts through XCom, never records. Each step can be killed at any instruction and run again.
 """
@@ -15,15 +15,17 @@ import structlog
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from erpflow.airflow.approval import AskingOperator
 from erpflow.airflow.links import SyncLogLink
-from erpflow.errors import SyncsFailed
-from erpflow.vocabulary import SyncLogId, SyncStatus
+from erpflow.errors import DeletesNeedApproval, SyncsFailed
+from erpflow.vocabulary import Direction, SyncLogId, SyncStatus
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
     from erpflow.sync.plan import RunRequest
     from erpflow.sync.pull import Progress, PullJob
+    from erpflow.sync.push import PushJob
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +37,7 @@ PROGRESS_EVERY = 20
 
 
 class PlanOperator(BaseOperator):
-    """Open a sync log for every config that is due (or named in the params) and hand their ids on."""
+    """Open the sync logs of every config that is due (or named in the params) and hand their ids on."""
 
     def __init__(self, *, system: str, entity: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -43,7 +45,7 @@ class PlanOperator(BaseOperator):
         self.entity = entity
 
     def execute(self, context: Context) -> list[dict[str, str]]:
-        """One reference for each sync to run: `log_id` and a `label`."""
+        """One reference for each config: its `label`, and the ids of its sync logs under `pull` and `push`."""
         from erpflow.airflow.environment import database
         from erpflow.sync.plan import plan
 
@@ -52,7 +54,49 @@ class PlanOperator(BaseOperator):
                 connection, run_request(context), system=self.system, entity=self.entity, now=datetime.now(UTC)
             )
         log.info("planned", syncs=len(planned), system=self.system, entity=self.entity)
-        return [asdict(run) for run in planned]
+        runs: dict[str, dict[str, str]] = {}
+        for run in planned:
+            runs.setdefault(run.label, {"label": run.label})[run.direction] = run.log_id
+        return list(runs.values())
+
+
+@contextmanager
+def noting_failure(run: dict[str, str], direction: Direction) -> Iterator[SyncLogId]:
+    """The log of a step; what goes wrong inside is noted in it before Airflow hears of it.
+
+    Skips the step when the sync does not go that way.
+    """
+    from erpflow.airflow import environment
+    from erpflow.sync.pull import note_failure
+
+    if direction.value not in run:
+        raise AirflowSkipException(f"This sync does not {direction.value}.")
+    log_id = SyncLogId(run[direction.value])
+    try:
+        yield log_id
+    except (AirflowSkipException, DeletesNeedApproval):
+        raise
+    except Exception as error:
+        note_failure(environment.database(), log_id, error)
+        raise
+
+
+@contextmanager
+def pull_job(run: dict[str, str]) -> Iterator[PullJob]:
+    """The job of a pull, read back from the id of its log."""
+    from erpflow.airflow.environment import engine
+
+    with noting_failure(run, Direction.PULL) as log_id:
+        yield engine().pull_job(log_id)
+
+
+@contextmanager
+def push_job(run: dict[str, str]) -> Iterator[PushJob]:
+    """The job of a push, read back from the id of its log."""
+    from erpflow.airflow.environment import engine
+
+    with noting_failure(run, Direction.PUSH) as log_id:
+        yield engine().push_job(log_id)
 
 
 class SyncStepOperator(BaseOperator):
@@ -65,29 +109,6 @@ class SyncStepOperator(BaseOperator):
         super().__init__(**kwargs)
         self.run = run
 
-    @contextmanager
-    def job(self) -> Iterator[PullJob]:
-        """The job of this sync; what goes wrong inside is noted in the sync log before Airflow hears of it."""
-        from erpflow.airflow import environment
-        from erpflow.connectors.registry import connector_class
-        from erpflow.sync.pull import PullJob, note_failure
-
-        db = environment.database()
-        log_id = SyncLogId(self.run["log_id"])
-        try:
-            yield PullJob.open(
-                db,
-                log_id,
-                connector_class=connector_class,
-                landing_root=environment.landing_root(),
-                mappings=environment.mappings_folder(),
-            )
-        except AirflowSkipException:
-            raise
-        except Exception as error:
-            note_failure(db, log_id, error)
-            raise
-
 
 class ExtractOperator(SyncStepOperator):
     """Ask the vendor for the pages of the window and land them. Nothing new: the rest of the sync is skipped."""
@@ -96,11 +117,14 @@ class ExtractOperator(SyncStepOperator):
         """How many pages and records landed."""
         from erpflow.airflow.environment import connector_for
 
-        with self.job() as job:
+        with pull_job(self.run) as job:
             job.check()
+            if "push" in self.run:  # what a killed push had created must not come as a stranger
+                with push_job(self.run) as push:
+                    push.settle_open()
             with connector_for(job.run, job.database) as connector:
                 extracted = job.extract(connector, on_progress=_report("extracting"))
-            if extracted.records == 0:
+            if job.is_empty(extracted):
                 raise AirflowSkipException("Nothing changed at the vendor in this window.")
         return {"pages": extracted.pages, "records": extracted.records}
 
@@ -110,27 +134,74 @@ class TransformOperator(SyncStepOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """How many chunks there are to load."""
-        with self.job() as job:
+        with pull_job(self.run) as job:
             return {"chunks": job.transform()}
 
 
-class LoadOperator(SyncStepOperator):
-    """Apply the chunks, each in one transaction with its counts and the cursor; then tell who waits for the table."""
+class LoadOperator(AskingOperator):
+    """Apply the chunks, each in one transaction with its counts and the cursor, then the vendor's deletes.
 
-    def __init__(self, *, table: str, **kwargs: Any) -> None:
+    Then tell who waits for the table. Many deletes are asked about first.
+    """
+
+    template_fields: Sequence[str] = ("run",)
+    operator_extra_links = (SyncLogLink(),)
+
+    def __init__(self, *, run: dict[str, str], table: str, **kwargs: Any) -> None:
         super().__init__(outlets=[AssetAlias(loaded_alias(table))], **kwargs)
+        self.run = run
         self.table = table
 
-    def execute(self, context: Context) -> dict[str, int]:
+    def apply(self, context: Context, *, deletes: bool | None) -> dict[str, int]:
         """What became of the records."""
-        with self.job() as job:
-            counts = job.load(on_progress=_report("loading"))
-        log.info("loaded", table=self.table, sync_log=self.run["log_id"], **asdict(counts))
-        changed = counts.created + counts.updated + counts.deleted
+        with pull_job(self.run) as job:
+            counts = job.answered(deletes).load(on_progress=_report("loading"))
+        log.info("loaded", table=self.table, sync_log=self.run["pull"], **asdict(counts))
+        changed = counts.created + counts.updated + counts.deleted + counts.conflict
         if changed and not job.run.dry_run:
             context["outlet_events"][AssetAlias(loaded_alias(self.table))].add(
-                table_asset(self.table), extra={"sync_log": self.run["log_id"], **asdict(counts)}
+                table_asset(self.table), extra={"sync_log": self.run["pull"], **asdict(counts)}
             )
+        return asdict(counts)
+
+
+class ScanOperator(SyncStepOperator):
+    """Find the rows that changed here since both sides agreed. None: the rest of the push is skipped."""
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """How many rows are new, changed and gone."""
+        with push_job(self.run) as job:
+            job.check()
+            scanned = job.extract()
+            if job.is_idle(scanned):
+                raise AirflowSkipException("Nothing changed here since both sides agreed.")
+        return {"created": scanned.creates, "updated": scanned.updates, "deleted": scanned.deletes}
+
+
+class MapOperator(SyncStepOperator):
+    """Changed rows into the vendor's shape, and only what changed of them; what cannot be is a reject."""
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """How many batches there are to send."""
+        with push_job(self.run) as job:
+            return {"batches": job.transform()}
+
+
+class SendOperator(AskingOperator):
+    """Send the batches, each attempt recorded before it leaves. Many deletes are asked about first."""
+
+    template_fields: Sequence[str] = ("run",)
+    operator_extra_links = (SyncLogLink(),)
+
+    def __init__(self, *, run: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run = run
+
+    def apply(self, context: Context, *, deletes: bool | None) -> dict[str, int]:
+        """What became of the rows."""
+        with push_job(self.run) as job:
+            counts = job.answered(deletes).load()
+        log.info("pushed", sync_log=self.run["push"], **asdict(counts))
         return asdict(counts)
 
 
@@ -151,15 +222,29 @@ class FinishOperator(BaseOperator):
         if self.runs is None:
             raise SyncsFailed("plan did not finish: see its log. No sync was started.")
         db = database()
-        summaries = [finish(db, SyncLogId(run["log_id"])) for run in self.runs]
+        logs = [run[way.value] for run in self.runs for way in (Direction.PULL, Direction.PUSH) if way.value in run]
+        summaries = [finish(db, SyncLogId(log_id)) for log_id in logs]
         for summary in summaries:
-            log.info("sync_finished", connection=summary.connection, status=summary.status, **asdict(summary.counts))
+            log.info(
+                "sync_finished",
+                connection=summary.connection,
+                direction=summary.direction,
+                status=summary.status,
+                **asdict(summary.counts),
+            )
         failed = [summary for summary in summaries if summary.status is SyncStatus.FAILED]
         if failed:
-            reasons = "\n".join(f"  {summary.connection} {summary.entity}: {summary.error}" for summary in failed)
+            reasons = "\n".join(
+                f"  {summary.connection} {summary.entity} ({summary.direction}): {summary.error}" for summary in failed
+            )
             raise SyncsFailed(f"{len(failed)} of {len(summaries)} syncs failed:\n{reasons}")
         return [
-            {"connection": summary.connection, "status": summary.status.value, **asdict(summary.counts)}
+            {
+                "connection": summary.connection,
+                "direction": summary.direction,
+                "status": summary.status.value,
+                **asdict(summary.counts),
+            }
             for summary in summaries
         ]
 
@@ -199,6 +284,9 @@ def run_request(context: Context) -> RunRequest:
         attempt_key=f"{dag_run.dag_id}/{dag_run.run_id}/{clear_number}",
         triggered_by=getattr(dag_run, "triggering_user_name", None) or f"airflow:{task_instance.task_id}",
         cleared=clear_number > 0,
+        direction=Direction(params["direction"]) if params.get("direction") else None,
+        record_ids=tuple(params.get("records") or ()),
+        allow_deletes=bool(params.get("allow_deletes")),
     )
 
 

@@ -10,9 +10,11 @@ import sys
 
 import click
 
+from erpflow.cli.conflict import conflict
 from erpflow.cli.connection import connection
 from erpflow.cli.db import db
 from erpflow.cli.mapping import mapping
+from erpflow.cli.plan import plan
 from erpflow.cli.sandbox import sandbox
 from erpflow.cli.sync import sync
 from erpflow.cli.version import version
@@ -37,7 +39,7 @@ def erpflow(context: click.Context, *, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (connection, db, mapping, sandbox, sync, version):
+for command in (conflict, connection, db, mapping, plan, sandbox, sync, version):
     erpflow.add_command(command)
 
 

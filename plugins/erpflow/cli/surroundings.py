@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from erpflow.connectors.base import Connector
     from erpflow.store.connections import ErpConnection
     from erpflow.store.database import Database
+    from erpflow.sync.engine import Engine
     from erpflow.sync.landing import Folder
 
 
@@ -76,6 +77,29 @@ def connector_for(row: ErpConnection, db: Database) -> Iterator[Connector]:
     ):
         address = base_url(secret.host, schema=secret.schema or None, port=secret.port)
         yield registry.build(row.system, session, base_url=address, limiter=limiter)
+
+
+def engine(db: Database) -> Engine:
+    """The engine as a command has it."""
+    from erpflow.connectors.registry import connector_class
+    from erpflow.store.connections import connection_of
+    from erpflow.store.sync_logs import SyncRun
+    from erpflow.sync.engine import Engine
+
+    @contextmanager
+    def connect(run: SyncRun) -> Iterator[Connector]:
+        with db.session() as store:
+            row = connection_of(store, run.connection_id)
+        with connector_for(row, db) as vendor:
+            yield vendor
+
+    return Engine(
+        database=db,
+        connector_class=connector_class,
+        connect=connect,
+        landing_root=landing_root(),
+        mappings=mappings_folder(),
+    )
 
 
 def quiet_logs(*, debug: bool) -> None:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from erpflow.cli.surroundings import connector_for, database, landing_root, mappings_folder, printable, quiet_logs
-from erpflow.errors import ErpflowError
+from erpflow.cli.surroundings import database, engine, mappings_folder, printable, quiet_logs
 
 if TYPE_CHECKING:
     from erpflow.store.connections import ErpConnection
     from erpflow.store.database import Database
     from erpflow.store.sync_logs import RunSummary
     from erpflow.sync.pull import Progress
-    from erpflow.vocabulary import SyncLogId
+    from erpflow.vocabulary import Direction
 
 REJECTS = 2
 SHOWN_REJECTS = 5
@@ -43,13 +42,25 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _direction(_context: click.Context, _option: click.Parameter, text: str | None) -> Direction | None:
+    """A direction by its word."""
+    from erpflow.vocabulary import Direction
+
+    return Direction(text) if text else None
+
+
 @sync.command()
 @click.argument("connection")
 @click.argument("entity")
-@click.option("--full", is_flag=True, help="Read everything, not only what changed.")
+@click.option("--full", is_flag=True, help="Look at everything, not only what changed.")
 @click.option("--since", callback=_moment, help="Read what changed since then (ISO 8601; UTC without an offset).")
 @click.option("--until", callback=_moment, help="Read what changed before then.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and write nothing to the tables.")
+@click.option(
+    "--direction", type=click.Choice(["pull", "push"]), callback=_direction, help="Only this one; else as configured."
+)
+@click.option("--record", "records", multiple=True, help="Only this record, by the vendor's id; may be repeated.")
+@click.option("--allow-deletes", is_flag=True, help="Delete without asking, however many there are.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and write nothing to either side.")
 @click.pass_obj
 def run(
     debug: bool,  # noqa: FBT001  (click hands its object over by position)
@@ -59,33 +70,54 @@ def run(
     full: bool,
     since: datetime | None,
     until: datetime | None,
+    direction: Direction | None,
+    records: tuple[str, ...],
+    allow_deletes: bool,
     dry_run: bool,
 ) -> None:
-    """Pull ENTITY of CONNECTION now. Status 0: all applied, 2: some were rejected, 1: it failed."""
+    """Sync ENTITY of CONNECTION now. Status 0: all applied, 2: some were rejected, 1: it failed."""
+    quiet_logs(debug=debug)
+    db = database()
+    summaries = run_syncs(
+        db,
+        connection,
+        entity,
+        full=full,
+        since=since,
+        until=until,
+        direction=direction,
+        record_ids=records,
+        allow_deletes=allow_deletes,
+        dry_run=dry_run,
+    )
+    rejected = False
+    for summary in summaries:
+        report(summary)
+        if summary.counts.rejected:
+            _explain_rejects(db, summary)
+            rejected = True
+        if summary.status == "failed":
+            sys.exit(1)
+    if rejected:
+        sys.exit(REJECTS)
+
+
+def run_syncs(db: Database, connection: str, entity: str, **request: Any) -> Iterator[RunSummary]:
+    """Run an entity of a connection in each direction it goes, one after the other."""
     from erpflow.store import connections
     from erpflow.sync.plan import RunRequest, plan
 
-    quiet_logs(debug=debug)
-    db: Database = database()
-    request = RunRequest(
-        kind="manual", connection=connection, full=full, since=since, until=until, dry_run=dry_run, triggered_by="cli"
-    )
     with db.session() as store:
         row = connections.get_connection(store, connection)
         _ensure_config(store, row, entity)
-        planned = plan(store, request, system=row.system, entity=entity, now=datetime.now(UTC))
+        asked = RunRequest(kind="manual", connection=connection, triggered_by="cli", **request)
+        planned = plan(store, asked, system=row.system, entity=entity, now=datetime.now(UTC))
     if not planned:
         click.echo(f"{connection} {entity}: nothing to read in that window.")
-        return
     for one in planned:
-        summary = _pull(db, row, one.log_id, label=one.label)
-        _report(summary)
-        if summary.counts.rejected:
-            _explain_rejects(db, summary)
-        if summary.status == "failed":
-            sys.exit(1)
-        if summary.counts.rejected:
-            sys.exit(REJECTS)
+        with _stoppable(), _progress(f"{one.label} {one.direction}") as on_progress:
+            summary = engine(db).run(one.log_id, on_progress=on_progress)
+        yield summary
 
 
 def _ensure_config(store: Any, row: ErpConnection, entity: str) -> None:
@@ -101,32 +133,6 @@ def _ensure_config(store: Any, row: ErpConnection, entity: str) -> None:
     configure(store, row.id, load_mapping(path), path=f"{row.system}/{entity}.yaml")
 
 
-def _pull(db: Database, row: ErpConnection, log_id: SyncLogId, *, label: str) -> RunSummary:
-    """Run one sync to its end; its log tells what happened, whatever happened."""
-    from erpflow.connectors.registry import connector_class
-    from erpflow.sync.pull import PullJob, finish
-
-    try:
-        with _stoppable(), _progress(label) as on_progress:
-            job = PullJob.open(
-                db,
-                log_id,
-                connector_class=connector_class,
-                landing_root=landing_root(),
-                mappings=mappings_folder(),
-            )
-            job.check()
-            with connector_for(row, db) as vendor:
-                job.run_whole(vendor, on_progress=on_progress)
-    except KeyboardInterrupt:
-        _note_failure(db, log_id, Stopped("Stopped by a person. What was applied stays; a new run reads the rest."))
-        raise
-    except Exception as error:
-        _note_failure(db, log_id, error)
-        raise
-    return finish(db, log_id)
-
-
 def _explain_rejects(db: Database, summary: RunSummary) -> None:
     """The first few reasons; the records themselves are kept whole."""
     from erpflow.store.reject_report import newest_rejects
@@ -139,19 +145,6 @@ def _explain_rejects(db: Database, summary: RunSummary) -> None:
         )
     if summary.counts.rejected > len(rejects):
         click.echo(f"  … and {summary.counts.rejected - len(rejects):,} more, kept in erpflow.erp_rejects")
-
-
-class Stopped(ErpflowError):
-    """Somebody pressed Ctrl-C, or sent SIGTERM."""
-
-
-def _note_failure(db: Database, log_id: SyncLogId, error: Exception) -> None:
-    """Close the log with the reason. A database that is away cannot be told; the reason itself is what is shown."""
-    from erpflow.sync.pull import finish, note_failure
-
-    with suppress(ErpflowError):
-        note_failure(db, log_id, error)
-        finish(db, log_id)
 
 
 @contextmanager
@@ -195,14 +188,15 @@ def _progress(label: str) -> Iterator[Callable[[Progress], None]]:
         yield on_progress
 
 
-def _report(summary: RunSummary) -> None:
+def report(summary: RunSummary) -> None:
+    """One line on how a sync ended."""
     counts = summary.counts
     outcomes = [(name, getattr(counts, name)) for name in ("created", "updated", "unchanged", "deleted")]
     outcomes += [(name, getattr(counts, name)) for name in ("conflict", "rejected", "ignored") if getattr(counts, name)]
     said = ", ".join(f"{number:,} {name}" for name, number in outcomes if number or name != "deleted")
     dry = " (dry run: nothing was written)" if summary.dry_run else ""
     click.echo(
-        f"{summary.connection} {summary.entity}: {summary.status}{dry}. "
+        f"{summary.connection} {summary.entity} {summary.direction}: {summary.status}{dry}. "
         f"{counts.read:,} read: {said}. {summary.seconds:.1f} s, sync log {summary.log_id}"
     )
     if summary.error:

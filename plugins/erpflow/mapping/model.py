@@ -25,7 +25,7 @@ from erpflow.mapping.checks import check_field
 from erpflow.mapping.kinds import FieldType, Only, OnMissing
 from erpflow.mapping.paths import Path, parse_path
 from erpflow.mapping.transforms import TransformUse
-from erpflow.vocabulary import Conflict, Deletes, Direction, FieldConflict, FindDeletes
+from erpflow.vocabulary import Conflict, Deletes, Direction, FieldConflict, FindDeletes, Operation
 
 COMPILER_VERSION = 1
 """Part of `Mapping.version`: raise it when compiled programs give other results for the same file."""
@@ -272,7 +272,10 @@ class Children(Part):
 
 
 class Mapping(Part):
-    """One mapping file: how one entity of one system corresponds to one local table."""
+    """One mapping file: how one entity of one system corresponds to one local table.
+
+    `writes`: what a push may do at the vendor; rows and changes of other kinds stay here.
+    """
 
     system: Annotated[str, Field(pattern=NAME_PATTERN)]
     entity: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -285,6 +288,7 @@ class Mapping(Part):
         BeforeValidator(_whole_or_each_way),
         WithJsonSchema({"anyOf": [_DELETES, _EACH_WAY]}),
     ] = DeletesEachWay()
+    writes: Annotated[frozenset[Operation], Field(min_length=1)] = frozenset(Operation)
     every: Duration = timedelta(minutes=30)
     fields: Annotated[tuple[FieldSpec, ...], Field(min_length=1)]
     children: tuple[Children, ...] = ()
@@ -293,13 +297,13 @@ class Mapping(Part):
     def version(self) -> str:
         """16 hex digits over everything that decides what a record becomes.
 
-        Comments, the order of keys, `every`, `conflict`, `deletes` and `direction` do not change it: they decide
-        when and whether, not what. The source of the user's transforms does.
+        Comments, the order of keys, `every`, `conflict`, `deletes`, `direction` and `writes` do not change it: they
+        decide when and whether, not what. The source of the user's transforms does.
         """
         policy: Any = {"__all__": {"conflict"}}
         content = self.model_dump(
             exclude={
-                **dict.fromkeys(("every", "conflict", "deletes", "direction"), True),
+                **dict.fromkeys(("every", "conflict", "deletes", "direction", "writes"), True),
                 "fields": policy,
                 "children": {"__all__": {"fields": policy}},
             },

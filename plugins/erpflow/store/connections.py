@@ -55,6 +55,7 @@ WHERE tenant_id = %(tenant)s AND (%(system)s::text IS NULL OR system = %(system)
 _GET: Final = sql.SQL(
     "SELECT {columns} FROM erpflow.erp_connections WHERE tenant_id = %(tenant)s AND name = %(name)s"
 ).format(columns=_COLUMNS)
+_BY_ID: Final = sql.SQL("SELECT {columns} FROM erpflow.erp_connections WHERE id = %s").format(columns=_COLUMNS)
 _NAMES: Final = "SELECT name FROM erpflow.erp_connections WHERE tenant_id = %s"
 _INSERT: Final = sql.SQL("""
 INSERT INTO erpflow.erp_connections (tenant_id, name, system, airflow_conn_id, options)
@@ -94,6 +95,14 @@ def get_connection(connection: Connection, name: str, *, tenant_id: TenantId = D
     if row is None:
         known = [str(found[0]) for found in connection.execute(_NAMES, (tenant_id,))]
         raise ConfigError(f'There is no connection "{name}"{suggestion(name, known)}. Add one: erpflow connection add')
+    return _connection(row)
+
+
+def connection_of(connection: Connection, connection_id: ConnectionId) -> ErpConnection:
+    """The connection of that id, whoever's it is. Raises ConfigError when it was deleted."""
+    row = connection.execute(_BY_ID, (connection_id,)).fetchone()
+    if row is None:
+        raise ConfigError(f"There is no connection {connection_id}: it was deleted.")
     return _connection(row)
 
 

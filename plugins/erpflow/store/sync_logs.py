@@ -29,7 +29,7 @@ Connection = psycopg.Connection[Any]
 OPEN = """
 INSERT INTO erpflow.erp_sync_logs
     (tenant_id, sync_config_id, direction, kind, status, dry_run, window_since, window_until, cursor_before,
-     dag_id, dag_run_id, attempt_key, triggered_by, started_at, record_ids, allow_deletes)
+     dag_id, dag_run_id, attempt_key, triggered_by, started_at, record_ids, deletes_allowed)
 SELECT c.tenant_id, c.id, %(direction)s, %(kind)s, 'running', %(dry_run)s, %(since)s, %(until)s, c.cursor_at,
        %(dag_id)s, %(dag_run_id)s, %(attempt_key)s, %(triggered_by)s, now(), %(record_ids)s, %(allow_deletes)s
 FROM erpflow.erp_sync_configs c WHERE c.id = %(config)s
@@ -44,7 +44,7 @@ SELECT sync_config_id::text, id::text FROM erpflow.erp_sync_logs WHERE attempt_k
 SELECT_RUN = """
 SELECT l.id::text, l.tenant_id::text, l.sync_config_id::text, c.connection_id::text, n.name, n.airflow_conn_id,
        n.system, c.entity, c.mapping_path, l.kind, l.dry_run, l.window_since, l.window_until, l.cursor_before,
-       l.started_at, l.direction, c.direction, c.conflict, l.allow_deletes, coalesce(l.record_ids, '{}'),
+       l.started_at, l.direction, c.direction, c.conflict, l.deletes_allowed, coalesce(l.record_ids, '{}'),
        c.overlap, c.local_cursor_at, c.deletes_cursor_at
 FROM erpflow.erp_sync_logs l
 JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
@@ -152,8 +152,9 @@ WHERE id = %(log)s AND status = 'running'
 """
 
 SUMMARY = """
-SELECT l.id::text, n.name, c.entity, l.kind, l.status, l.dry_run, l.read_count, l.created_count, l.updated_count,
-       l.unchanged_count, l.deleted_count, l.conflict_count, l.rejected_count, l.ignored_count, l.pages, l.error,
+SELECT l.id::text, n.name, c.entity, l.direction, l.kind, l.status, l.dry_run, l.read_count, l.created_count,
+       l.updated_count, l.unchanged_count, l.deleted_count, l.conflict_count, l.rejected_count, l.ignored_count,
+       l.pages, l.error,
        extract(epoch FROM coalesce(l.finished_at, now()) - l.started_at)::float8
 FROM erpflow.erp_sync_logs l
 JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
@@ -183,7 +184,7 @@ class SyncRun:
     direction: Direction = Direction.PULL
     config_direction: Direction = Direction.PULL
     conflict: Conflict = Conflict.NEWEST_WINS
-    allow_deletes: bool = False
+    deletes_allowed: bool | None = None
     record_ids: tuple[str, ...] = ()
     overlap: timedelta = timedelta(0)
     local_cursor_at: datetime | None = None
@@ -222,6 +223,7 @@ class RunSummary:
     log_id: SyncLogId
     connection: str
     entity: str
+    direction: str
     kind: str
     status: SyncStatus
     dry_run: bool
@@ -263,7 +265,7 @@ def open_log(connection: Connection, config_id: SyncConfigId, request: OpenReque
             "triggered_by": request.triggered_by,
             "direction": request.direction,
             "record_ids": list(request.record_ids) or None,
-            "allow_deletes": request.allow_deletes,
+            "allow_deletes": request.allow_deletes or None,
         },
     ).fetchone()
     if row is None:
@@ -313,7 +315,7 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
         direction=Direction(direction),
         config_direction=Direction(config_direction),
         conflict=Conflict(conflict),
-        allow_deletes=allow,
+        deletes_allowed=allow,
         record_ids=tuple(ids),
         overlap=overlap,
         local_cursor_at=local_cursor,
@@ -431,9 +433,9 @@ def plan_of(connection: Connection, log_id: SyncLogId) -> list[dict[str, Any]]:
     return list(row[0]) if row and row[0] else []
 
 
-def allow_deletes(connection: Connection, log_id: SyncLogId) -> None:
-    """A person has said that the deletes of this run are right."""
-    connection.execute("UPDATE erpflow.erp_sync_logs SET allow_deletes = true WHERE id = %s", (log_id,))
+def answer_deletes(connection: Connection, log_id: SyncLogId, *, allowed: bool) -> None:
+    """A person has said whether the deletes of this run are right."""
+    connection.execute("UPDATE erpflow.erp_sync_logs SET deletes_allowed = %s WHERE id = %s", (allowed, log_id))
 
 
 def chunks_total(connection: Connection, log_id: SyncLogId) -> int:
@@ -464,11 +466,12 @@ def summary(connection: Connection, log_id: SyncLogId) -> RunSummary:
     row = connection.execute(SUMMARY, (log_id,)).fetchone()
     if row is None:
         raise ConfigError(f"There is no sync log {log_id}.")
-    log, name, entity, kind, status, dry_run, *numbers, pages, error, seconds = row
+    log, name, entity, direction, kind, status, dry_run, *numbers, pages, error, seconds = row
     return RunSummary(
         log_id=log,
         connection=name,
         entity=entity,
+        direction=direction,
         kind=kind,
         status=SyncStatus(status),
         dry_run=dry_run,

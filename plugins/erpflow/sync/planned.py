@@ -20,7 +20,8 @@ MOST_PLANNED = 1_000
 class PlannedChange:
     """One change that would be made: which way, to which record, and the fields before and after.
 
-    `change`: created, updated, deleted or conflict; of a conflict, `before` is ours and `after` the vendor's.
+    `change`: created, updated, deleted or conflict; of a conflict, `before` is ours, `after` the vendor's, and
+    `winners` says who wins each contested field (null: nobody yet).
     """
 
     direction: str
@@ -30,6 +31,7 @@ class PlannedChange:
     before: Texts | None
     after: Texts | None
     reason: str | None = None
+    winners: Texts | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept and shown."""
@@ -41,7 +43,16 @@ def planned_changes(connection: Connection, run: SyncRun, *, most: int) -> list[
     if most <= 0:
         return []
     found = [
-        PlannedChange(run.direction.value, "conflict", c.remote_id, c.local_id, c.local, c.remote, c.reason)
+        PlannedChange(
+            direction=run.direction.value,
+            change="conflict",
+            remote_id=c.remote_id,
+            local_id=c.local_id,
+            before=c.local,
+            after=c.remote,
+            reason=c.reason,
+            winners={contest.field: contest.winner for contest in c.fields},
+        )
         for c in conflicts.of_log(connection, run.config_id, run.log_id, limit=most)
     ]
     found += [
@@ -49,3 +60,26 @@ def planned_changes(connection: Connection, run: SyncRun, *, most: int) -> list[
         for entry in history.of_log(connection, run.config_id, run.log_id, limit=most)
     ]
     return found[:most]
+
+
+def without_overruled(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The plans of a pull and the push behind it as one: a push sends nothing that the pull would settle otherwise.
+
+    Both were made from the rows as they are; the push of a real run comes after the pull.
+    """
+    settled: dict[str, dict[str, str | None]] = {}
+    for change in changes:
+        if change["direction"] == "pull" and change["change"] == "conflict":
+            settled[change["local_id"]] = change["winners"] or {"": None}
+    kept = []
+    for change in changes:
+        winners = settled.get(change["local_id"]) if change["direction"] == "push" else None
+        if winners is None:
+            kept.append(change)
+        elif None not in winners.values():
+            lost = {name for name, winner in winners.items() if winner == "remote"}
+            after = {name: value for name, value in (change["after"] or {}).items() if name not in lost}
+            if after:
+                before = {name: value for name, value in (change["before"] or {}).items() if name not in lost}
+                kept.append({**change, "before": before, "after": after})
+    return kept

@@ -10,7 +10,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,10 @@ class PullJob:
             folder = landing_root / run.system / run.entity / run.log_id
             sync_logs.note_pages(connection, log_id, pages=0, landing=str(folder))
         return cls(database, run, connector_class(run.system), Landing(folder).open(), mappings)
+
+    def answered(self, deletes: bool | None) -> PullJob:  # noqa: FBT001  (three answers: yes, no, not asked)
+        """The same job after a person has said whether the deletes it asked about are right; None: nobody was asked."""
+        return self if deletes is None else replace(self, run=_answered(self.database, self.run, deletes=deletes))
 
     def mapping(self) -> Mapping:
         """The mapping of this run. Raises ConfigError naming file, line and key."""
@@ -340,6 +344,12 @@ class PullJob:
             on_progress(progress)
 
         return landed
+
+
+def _answered(database: Database, run: SyncRun, *, deletes: bool) -> SyncRun:
+    with database.session() as connection:
+        sync_logs.answer_deletes(connection, run.log_id, allowed=deletes)
+        return sync_logs.load_run(connection, run.log_id)
 
 
 def finish(database: Database, log_id: SyncLogId) -> RunSummary:

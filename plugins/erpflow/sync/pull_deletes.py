@@ -78,6 +78,8 @@ class PullDeletes:
             if found.seen is not None:
                 writer.add_unseen(found.seen)
             extent = writer.extent()
+            if run.deletes_allowed is False:
+                return self._keep(connection, extent, chunk)
             self._guard(connection, extent)
             done = False
             while not done:
@@ -89,7 +91,7 @@ class PullDeletes:
 
     def _guard(self, connection: Connection, extent: Extent) -> None:
         share = self._mapping.deletes.at_most
-        if self._run.allow_deletes or extent.count <= 1 or extent.count <= share * extent.total:
+        if self._run.deletes_allowed or extent.count <= 1 or extent.count <= share * extent.total:
             return
         sync_logs.ask_deletes(
             connection, self._run.log_id, count=extent.count, total=extent.total, sample=list(extent.sample)
@@ -103,6 +105,15 @@ class PullDeletes:
             total=extent.total,
             sample=extent.sample,
         )
+
+    def _keep(self, connection: Connection, extent: Extent, chunk: int) -> Counts:
+        """A person has said no: nothing is deleted, and the next run asks again."""
+        counts = Counts(read=extent.count, ignored=extent.count)
+        with connection.transaction():
+            sync_logs.claim_chunk(connection, self._run.log_id)
+            reasons = {"a person kept them": extent.count}
+            sync_logs.add_counts(connection, self._run.log_id, chunk=chunk, counts=counts, reasons=reasons)
+        return counts
 
     def _settle_batch(
         self, connection: Connection, writer: DeleteWriter, chunk: int, until: datetime

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -107,6 +107,23 @@ class PushJob:
             landing_root=landing_root,
         )
 
+    def answered(self, deletes: bool | None) -> PushJob:  # noqa: FBT001  (three answers: yes, no, not asked)
+        """The same job after a person has said whether the deletes it asked about are right; None: nobody was asked."""
+        if deletes is None:
+            return self
+        with self.database.session() as connection:
+            sync_logs.answer_deletes(connection, self.run.log_id, allowed=deletes)
+            return replace(self, run=sync_logs.load_run(connection, self.run.log_id))
+
+    def is_idle(self, scanned: Scanned) -> bool:
+        """Whether there is nothing to send, and nothing to settle; the local cursor has moved then."""
+        with self.database.session() as connection:
+            if scanned.changes or attempts.unsettled(connection, self.run.config_id, limit=1):
+                return False
+            moves = not (self.run.dry_run or self.run.record_ids)
+            sync_logs.finish_push(connection, self.run.log_id, steps=0, to=scanned.horizon if moves else None)
+        return True
+
     def mapping(self) -> Mapping:
         """The mapping of this run. Raises ConfigError naming file, line and key."""
         return load_mapping(self.mappings / self.run.mapping_path)
@@ -124,7 +141,7 @@ class PushJob:
                 f"{self.connector.spec.title} takes no {self.run.entity} records from outside. "
                 f"Set direction: pull in {self._where()}."
             )
-        if Operation.CREATE in spec.writes and (problem := cannot_settle(mapping, spec)):
+        if Operation.CREATE in spec.writes & mapping.writes and (problem := cannot_settle(mapping, spec)):
             raise ConfigError(f"{self._where()}: {problem}")
         with self.database.session() as connection:
             self._tracked(connection, mapping)
@@ -205,7 +222,9 @@ class PushJob:
         writes = [batch for batch in batches if not _is_delete(batch)]
         deletes = [batch for batch in batches if _is_delete(batch)]
         reread = self._send_all(guard, writes, token, on_progress)
-        if deletes:
+        if deletes and self.run.deletes_allowed is False:
+            self._keep(guard, deletes)
+        elif deletes:
             self._approve(guard, sum(len(batch.requests) for batch in deletes))
             if self.mapping().deletes.push is Deletes.IGNORE:
                 self._let_go(guard, deletes)
@@ -245,9 +264,8 @@ class PushJob:
     def _approve(self, guard: Connection, count: int) -> None:
         mapping, total = self.mapping(), store.tied_count(guard, self.run.config_id)
         share = mapping.deletes.at_most
-        with self.database.session() as connection:
-            allowed = sync_logs.load_run(connection, self.run.log_id).allow_deletes
-        if allowed or mapping.deletes.push is Deletes.IGNORE or count <= 1 or count <= share * total:
+        is_few = count <= 1 or count <= share * total
+        if self.run.deletes_allowed or mapping.deletes.push is Deletes.IGNORE or is_few:
             return
         sync_logs.ask_deletes(guard, self.run.log_id, count=count, total=total, sample=[])
         raise DeletesNeedApproval(
@@ -258,6 +276,14 @@ class PushJob:
             total=total,
             sample=(),
         )
+
+    def _keep(self, guard: Connection, deletes: Sequence[RequestBatch]) -> None:
+        """A person has said no: the vendor's records stay, and the next run asks again."""
+        for batch in deletes:
+            counts = Counts(read=len(batch.requests), ignored=len(batch.requests))
+            with guard.transaction():
+                if sync_logs.note_batch(guard, self.run.log_id, batch.number):
+                    sync_logs.add_ignored(guard, self.run.log_id, counts, reason="a person kept them")
 
     def _let_go(self, guard: Connection, deletes: Sequence[RequestBatch]) -> None:
         """Rows that were deleted here, and whose records stay: only a tombstone remains."""
@@ -316,9 +342,10 @@ class PushJob:
 
     def _scan(self, landing: PushLanding, *, ids: Sequence[str] | None = None) -> Scanned:
         mapping = self.mapping()
+        writes = mapping.writes & self.connector.spec.entities[self.run.entity].writes
         with self.database.session() as connection:
             table = self._tracked(connection, mapping)
-        return scan(self.run, table, self.database, landing, version=mapping.version, ids=ids)
+        return scan(self.run, table, self.database, landing, version=mapping.version, writes=writes, ids=ids)
 
     def _map(self, landing: PushLanding) -> int:
         if landing.scanned() is None:

@@ -28,11 +28,13 @@ def scan(
     landing: PushLanding,
     *,
     version: str,
+    writes: frozenset[Operation],
     ids: Sequence[str] | None = None,
 ) -> Scanned:
     """Find the changed rows and land them, in one snapshot of the database; the same run scans once.
 
-    `version` of the mapping: rows that it could not send are left out until it changes. `ids`: look at these only.
+    `version` of the mapping: rows that it could not send are left out until it changes. `writes`: what may be done at
+    the vendor; nothing else is found. `ids`: look at these only.
     """
     done = landing.scanned()
     if done is not None:
@@ -47,10 +49,10 @@ def scan(
                 connection, tracked, run.config_id, since=run.window.since, ids=ids, version=version
             )
             gone = store.gone_rows(connection, tracked, run.config_id, ids=ids, version=version)
-            for rows in (changed, gone):
+            for rows in (changed, gone if Operation.DELETE in writes else iter(())):
                 for batch in _batched(rows):
                     batches += 1
-                    changes = [_change(row) for row in batch]
+                    changes = [change for row in batch if (change := _change(row)).operation in writes]
                     counted.update(change.operation for change in changes)
                     landing.put_changes(batches, ChangeBatch(changes))
     scanned = Scanned(

@@ -31,7 +31,7 @@ ALTER TABLE erpflow.erp_sync_configs
 
 ALTER TABLE erpflow.erp_sync_logs
     ADD COLUMN record_ids text[],    -- kind 'records': these remote ids and no window
-    ADD COLUMN allow_deletes boolean NOT NULL DEFAULT false,
+    ADD COLUMN deletes_allowed boolean,  -- NULL: nobody has said
     ADD COLUMN noted_batches int[] NOT NULL DEFAULT '{}',  -- a push: whose rejects and unchanged rows are counted
     ADD COLUMN plan jsonb,           -- a dry run: what it would have done, the first of each kind
     ADD COLUMN deletes_asked jsonb;  -- the deletes that a person was asked about
