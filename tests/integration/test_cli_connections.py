@@ -51,7 +51,7 @@ def test_an_added_connection_syncs_what_there_are_mappings_for(connected: Instal
     assert heading.split() == ["NAME", "SYSTEM", "STATUS", "CHECKED", "ACCOUNT", "SYNCS"]
     assert line.split(maxsplit=5) == ["demo", "erpnext", "unknown", "never", "-", "customer, order, product"]
     assert connected.rows("SELECT entity, direction, every::text FROM erpflow.erp_sync_configs ORDER BY 1") == [
-        ("customer", "pull", "00:30:00"),
+        ("customer", "bidirectional", "00:30:00"),
         ("order", "pull", "00:30:00"),
         ("product", "pull", "01:00:00"),
     ]

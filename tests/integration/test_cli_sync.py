@@ -12,7 +12,7 @@ from tests.integration.conftest import Installation, Sandbox
 
 COUNTS = (
     "SELECT read_count = created_count + updated_count + unchanged_count + rejected_count + ignored_count,"
-    " status, triggered_by FROM erpflow.erp_sync_logs ORDER BY started_at DESC LIMIT 1"
+    " status, triggered_by FROM erpflow.erp_sync_logs ORDER BY started_at DESC LIMIT 2"
 )
 
 
@@ -26,7 +26,7 @@ def test_a_sync_lands_the_records_and_says_what_became_of_them(connected: Instal
     assert ended.out.startswith("demo customer pull: partial. ")
     assert f"{landed[0]} created" in ended.out
     assert "rejected HOSTILE-" in ended.out
-    assert connected.rows(COUNTS) == [(True, "partial", "cli")]
+    assert connected.rows(COUNTS) == [(True, "completed", "cli"), (True, "partial", "cli")]
 
 
 def test_a_second_sync_changes_nothing(connected: Installation) -> None:
@@ -105,7 +105,7 @@ def test_a_vendor_that_fails_leaves_a_failed_log_and_the_next_run_recovers(
     assert connected.rows("SELECT status, error_kind FROM erpflow.erp_sync_logs") == [("failed", "AuthFailed")]
     sandbox.heal()
     assert connected.run("sync", "run", "demo", "customer").status == 2
-    assert connected.rows(COUNTS) == [(True, "partial", "cli")]
+    assert connected.rows(COUNTS) == [(True, "completed", "cli"), (True, "partial", "cli")]
 
 
 def test_debug_shows_where_an_error_comes_from(connected: Installation) -> None:
@@ -131,7 +131,7 @@ def test_a_stopped_sync_closes_its_log_and_the_next_run_finishes_the_work(
     assert connected.rows("SELECT status, error_kind FROM erpflow.erp_sync_logs") == [("failed", "Stopped")]
     sandbox.heal()
     assert connected.run("sync", "run", "demo", "customer").status == 2
-    assert connected.rows(COUNTS) == [(True, "partial", "cli")]
+    assert connected.rows(COUNTS) == [(True, "completed", "cli"), (True, "partial", "cli")]
 
 
 def test_a_preview_of_live_records_writes_nothing(connected: Installation) -> None:

@@ -225,6 +225,25 @@ def test_both_ends_are_as_the_table_says(
             assert winner is None or end.conflicts[0][1:] == (winner, "resolved")
 
 
+def markdown() -> str:
+    """The table as the documentation prints it."""
+    deeds = {
+        "create": "created",
+        "same": "changed a field",
+        "other": "changed another field",
+        "delete": "deleted",
+        "nothing": "nothing",
+    }
+    lines = [f"| here | there | {' | '.join(f'`{s}`' if ',' not in s else s for s in STRATEGIES)} |"]
+    lines.append("|" + "---|" * (2 + len(STRATEGIES)))
+    lines += [f"| {deeds[ours]} | {deeds[theirs]} | {' | '.join(TABLE[ours, theirs])} |" for ours, theirs in ROWS]
+    return "\n".join(lines)
+
+
+def test_the_documentation_prints_this_table() -> None:
+    assert markdown() in (Path(__file__).parents[2] / "docs" / "conflicts.md").read_text(encoding="utf-8")
+
+
 def alone(deed: str, side: str) -> tuple[Any, Any, Any]:
     """Phone, city and limit of one side that heard nothing of the other."""
     mark = "L" if side == "ours" else "R"

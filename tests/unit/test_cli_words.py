@@ -101,7 +101,7 @@ def test_good_mappings_are_said_to_be_correct(capsys: pytest.CaptureFixture[str]
 
 def test_a_bad_mapping_names_file_line_and_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "customer.yaml"
-    bad.write_text(CUSTOMER.read_text().replace("direction: pull", "direction: pul"))
+    bad.write_text(CUSTOMER.read_text().replace("direction: bidirectional", "direction: pul"))
     line = bad.read_text().splitlines().index("direction: pul") + 1
     assert run("mapping", "check", str(bad), str(CUSTOMER)) == 1
     captured = capsys.readouterr()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from erpflow.errors import ConfigError
 from erpflow.mapping.load import find_mappings, load_mapping, parse_mapping
 from erpflow.mapping.model import Mapping
-from erpflow.vocabulary import Deletes
+from erpflow.vocabulary import Deletes, FindDeletes
 
 HEAD = """\
 system: rest
@@ -53,9 +54,36 @@ def test_what_a_file_leaves_out_has_a_careful_default(tmp_path: Path) -> None:
 
 
 def test_deletes_are_one_word_for_both_ways_or_one_each(tmp_path: Path) -> None:
-    assert load(tmp_path, HEAD + FIELDS + "deletes: soft\n").deletes.push is Deletes.SOFT
+    assert load(tmp_path, HEAD + FIELDS + "deletes: hard\n").deletes.push is Deletes.HARD
     each = load(tmp_path, HEAD + FIELDS + "deletes: {pull: hard}\n").deletes
     assert (each.pull, each.push) == (Deletes.HARD, Deletes.IGNORE)
+    asking = load(tmp_path, HEAD + FIELDS + "deletes: {pull: hard, find: sweep, at_most: 25%}\n").deletes
+    assert (asking.find, asking.at_most) == (FindDeletes.SWEEP, Decimal("0.25"))
+
+
+def test_a_soft_delete_needs_a_column_or_a_field_that_it_sets(tmp_path: Path) -> None:
+    assert "local.deleted: found nothing" in complaint(tmp_path, HEAD + FIELDS + "deletes: {pull: soft}\n")
+    pushing = HEAD.replace("key: id}", "key: id}", 1) + FIELDS + "direction: push\ndeletes: {push: soft}\n"
+    assert "remote.deleted: found nothing, allowed {path, value}" in complaint(tmp_path, pushing)
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        ("{local: a, remote: a, only: pull, conflict: manual}", "found on a field of one direction"),
+        ("{local: a, remote: a, conflict: delta}", "found delta, allowed on a field of type number"),
+        ("{local: a, remote: a, conflict: mine}", "allowed delta, local_wins, manual, newest_wins, remote_wins"),
+    ],
+)
+def test_a_fields_own_conflict_rule_must_make_sense(tmp_path: Path, field: str, why: str) -> None:
+    assert why in complaint(tmp_path, HEAD + f"fields:\n  - {field}\ndirection: bidirectional\n")
+
+
+def test_policies_do_not_change_what_a_record_becomes(tmp_path: Path) -> None:
+    field = "fields:\n  - {local: a, remote: a, type: number%s}\ndirection: bidirectional\n"
+    plain, summed = (load(tmp_path, HEAD + field % rule) for rule in ("", ", conflict: delta"))
+    narrowed = load(tmp_path, HEAD + field % "" + "writes: [update]\n")
+    assert plain.version == summed.version == narrowed.version
 
 
 @pytest.mark.parametrize(
@@ -106,7 +134,7 @@ owner: me
     ]
     said = "\n".join(found)
     for part in (
-        'found the unknown key "modifed", allowed key, modified, object (did you mean "modified"?)',
+        'found the unknown key "modifed", allowed deleted, external_id, key, modified, object (did you mean "modified"?)',
         'found "customers", allowed schema.table, in letters, digits and _',
         'found "bidirectionl", allowed bidirectional, pull, push (did you mean "bidirectional"?)',
         '(did you mean "type"?)',

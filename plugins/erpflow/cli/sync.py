@@ -103,21 +103,27 @@ def run(
 
 
 def run_syncs(db: Database, connection: str, entity: str, **request: Any) -> Iterator[RunSummary]:
-    """Run an entity of a connection in each direction it goes, one after the other."""
-    from erpflow.store import connections
+    """Run an entity of a connection in each direction it goes, the second only if the first came to its end."""
+    from dataclasses import replace
+
+    from erpflow.store import configs, connections
     from erpflow.sync.plan import RunRequest, plan
 
     with db.session() as store:
         row = connections.get_connection(store, connection)
         _ensure_config(store, row, entity)
-        asked = RunRequest(kind="manual", connection=connection, triggered_by="cli", **request)
-        planned = plan(store, asked, system=row.system, entity=entity, now=datetime.now(UTC))
-    if not planned:
-        click.echo(f"{connection} {entity}: nothing to read in that window.")
-    for one in planned:
-        with _stoppable(), _progress(f"{one.label} {one.direction}") as on_progress:
-            summary = engine(db).run(one.log_id, on_progress=on_progress)
-        yield summary
+        config = configs.get_config(store, row.id, entity)
+    asked = RunRequest(kind="manual", connection=connection, triggered_by="cli", **request)
+    for direction in asked.directions(config.direction):
+        with db.session() as store:
+            wanted = replace(asked, direction=direction)
+            planned = plan(store, wanted, system=row.system, entity=entity, now=datetime.now(UTC))
+        if not planned:
+            click.echo(f"{connection} {entity}: nothing to read in that window.")
+        for one in planned:
+            with _stoppable(), _progress(f"{one.label} {one.direction}") as on_progress:
+                summary = engine(db).run(one.log_id, on_progress=on_progress)
+            yield summary
 
 
 def _ensure_config(store: Any, row: ErpConnection, entity: str) -> None:
