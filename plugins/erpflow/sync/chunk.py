@@ -24,10 +24,11 @@ class ChunkReject(msgspec.Struct, frozen=True):
     remote_id: str | None
     payload: bytes
     problems: list[FieldProblem]
+    zone: str
 
     def stored(self) -> Reject:
         """As the store keeps it."""
-        return Reject(self.remote_id, self.payload, tuple(self.problems))
+        return Reject(self.remote_id, self.payload, tuple(self.problems), self.zone)
 
 
 class Chunk(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
 import xxhash
 
 from erpflow.connectors.base import Connector, RawRecord
@@ -21,12 +22,15 @@ from erpflow.store import pull as store
 from erpflow.store import rejects
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.chunk import CHUNK_BYTES, CHUNK_RECORDS, Chunk, ChunkReject, copy_lines, copy_text
-from erpflow.sync.landing import LandedPage, Seen
+from erpflow.sync.landing import LandedPage, RetriedRecord, Seen
 
 OnSeen = Callable[[int, Seen], None]
 
 SIGN = 1 << 63
 RANGE = 1 << 64
+
+RETRIED = 0
+"""The number of the page, before all of the vendor's, that rejects come from which are tried again."""
 
 
 @dataclass(slots=True)
@@ -46,9 +50,14 @@ class _Batch:
     rejects: list[ChunkReject] = field(default_factory=list)
     read: int = 0
     bytes: int = 0
+    retried: int = 0
 
     def is_full(self) -> bool:
         return self.read >= CHUNK_RECORDS or self.bytes >= CHUNK_BYTES
+
+    def needless_retries(self) -> int:
+        """Rejects whose record the vendor sends anyway: it was read once, and not twice."""
+        return sum(self.latest[self.keys[place]] >= self.retried for place in range(self.retried))
 
 
 class Transformer:
@@ -80,9 +89,13 @@ class Transformer:
         self._open_rejects = frozenset(rejects.open_ids(connection, run.config_id))
         self._modified_to: datetime | None = None
 
-    def chunks(self, pages: Iterable[LandedPage]) -> Iterator[Chunk]:
-        """Chunks in order, the last one marked; at least one, which may be empty."""
+    def chunks(self, pages: Iterable[LandedPage], *, retried: Sequence[RetriedRecord] = ()) -> Iterator[Chunk]:
+        """Chunks in order, the last one marked; at least one, which may be empty.
+
+        `retried`: rejects that are tried again, ahead of what the vendor sends now.
+        """
         batch, number = _Batch(), 0
+        self._add_retried(batch, retried)
         pending: Chunk | None = None
         for page in pages:
             if batch.is_full():
@@ -97,27 +110,39 @@ class Transformer:
 
     def _add(self, batch: _Batch, page: LandedPage) -> None:
         """Identify the records of a page and take their fingerprints."""
-        identify, seed, digest = self._program.identify, self._program.seed, xxhash.xxh3_64_intdigest
         raws = self._connector.split(self._run.entity, page.raw)
-        batch.read += len(raws)
         batch.bytes += len(page.raw)
-        places: Sequence[int] = range(len(raws))
+        self._add_records(batch, raws, range(len(raws)), number=page.number, zone=page.zone)
+
+    def _add_retried(self, batch: _Batch, retried: Sequence[RetriedRecord]) -> None:
+        for place, record in enumerate(retried):
+            if not record.is_delete:
+                batch.bytes += len(record.payload)
+                raw = msgspec.Raw(record.payload)
+                self._add_records(batch, [raw], [place], number=RETRIED, zone=record.zone)
+        batch.retried = len(batch.keys)
+
+    def _add_records(
+        self, batch: _Batch, raws: Sequence[RawRecord], places: Sequence[int], *, number: int, zone: str
+    ) -> None:
+        identify, seed, digest = self._program.identify, self._program.seed, xxhash.xxh3_64_intdigest
+        batch.read += len(raws)
         try:
             found = [identify(raw) for raw in raws]
         except RecordRejected:  # some record has no key: one by one, so that the others are not its victims
-            found, places = self._identify_each(batch, raws)
-            raws = [raws[place] for place in places]
+            found, kept = self._identify_each(batch, raws, zone)
+            raws, places = [raws[place] for place in kept], [places[place] for place in kept]
         first = len(batch.keys)
         batch.keys += [key for key, _ in found]
         batch.modified += [modified for _, modified in found]
         batch.fingerprints += [unsigned if (unsigned := digest(raw, seed)) < SIGN else unsigned - RANGE for raw in raws]
         batch.raws += raws
-        batch.origins += [(page.number, place) for place in places]
-        batch.zones += [page.zone] * len(raws)
+        batch.origins += [(number, place) for place in places]
+        batch.zones += [zone] * len(raws)
         batch.latest.update(zip(batch.keys[first:], range(first, len(batch.keys)), strict=True))
 
     def _identify_each(
-        self, batch: _Batch, raws: Sequence[RawRecord]
+        self, batch: _Batch, raws: Sequence[RawRecord], zone: str
     ) -> tuple[list[tuple[str, str | None]], list[int]]:
         """The identities of the records that have one, and their places; the others become rejects."""
         found, places = [], []
@@ -126,7 +151,7 @@ class Transformer:
                 found.append(self._program.identify(raw))
                 places.append(place)
             except RecordRejected as rejected:
-                batch.rejects.append(ChunkReject(None, bytes(raw), list(rejected.problems)))
+                batch.rejects.append(ChunkReject(None, bytes(raw), list(rejected.problems), zone))
         return found, places
 
     def _follow(self, batch: _Batch) -> None:
@@ -160,7 +185,7 @@ class Transformer:
                 line, child_lines = map_line(batch.raws[position])
             except RecordRejected as rejected:
                 key, raw = batch.keys[position], bytes(batch.raws[position])
-                batch.rejects.append(ChunkReject(key, raw, list(rejected.problems)))
+                batch.rejects.append(ChunkReject(key, raw, list(rejected.problems), batch.zones[position]))
                 continue
             kept.append(position)
             lines.append(line)
@@ -169,12 +194,13 @@ class Transformer:
                 for child, child_rows in zip(children, child_lines, strict=True):
                     child.extend([(n, *row) for row in child_rows])
         unmapped = len(batch.rejects) - unidentified
+        needless = batch.needless_retries()
         return Chunk(
             number=number,
-            read=batch.read,
+            read=batch.read - needless,
             count=len(kept),
             unchanged=len(batch.latest) - len(kept) - unmapped,
-            superseded=len(batch.keys) - len(batch.latest),
+            superseded=len(batch.keys) - len(batch.latest) - needless,
             heads=copy_text([self._head(batch, position) for position in kept]),
             rows=self._copied(batch, kept, lines),
             children=[copy_text(child) for child in children],
