@@ -7,6 +7,7 @@ import json
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from erpflow.services.notifications.tell import Telling
 from erpflow.store.database import Database
 from erpflow.testing.server import Asked, Reply, ScriptedServer
 from tests.engine import Shop, customer
+
+RUN: Any = {"dag_run": SimpleNamespace(dag_id=watch.DAG_ID)}
 
 
 @pytest.fixture
@@ -61,14 +64,14 @@ def test_telling_after_a_run_never_fails_the_run(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_watch_that_could_not_tell_fails_and_says_each_reason_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "look", lambda: Telling(open=2, sent=1, failed=["email: down", "email: down"]))
+    monkeypatch.setattr(watch, "look", lambda **_: Telling(open=2, sent=1, failed=["email: down"] * 2))
     with pytest.raises(NotificationFailed, match=r"^email: down$"):
-        watch.WatchOperator(task_id="tell").execute({})
+        watch.WatchOperator(task_id="tell").execute(RUN)
 
 
 def test_a_watch_returns_its_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "look", lambda: Telling(open=2, sent=1, unheard=1))
-    told = watch.WatchOperator(task_id="tell").execute({})
+    monkeypatch.setattr(watch, "look", lambda **_: Telling(open=2, sent=1, unheard=1))
+    told = watch.WatchOperator(task_id="tell").execute(RUN)
     assert told == {"open": 2, "sent": 1, "unheard": 1, "failed": []}
 
 

@@ -51,7 +51,13 @@ class Office:
     now: datetime = NOW
     settings: NotificationSettings = field(default_factory=NotificationSettings)
 
-    def look(self, *, after: timedelta = MINUTE, only: Iterable[SyncConfigId] | None = None) -> Telling:
+    def look(
+        self,
+        *,
+        after: timedelta = MINUTE,
+        only: Iterable[SyncConfigId] | None = None,
+        looking: str | None = None,
+    ) -> Telling:
         self.now += after
         return look_and_tell(
             self.shop.database,
@@ -59,6 +65,7 @@ class Office:
             channels=lambda _tenant: [Channel(inbox.name, inbox.send) for inbox in self.inboxes],
             base_url="http://airflow.example",
             only=None if only is None else list(only),
+            looking=looking,
             now=self.now,
         )
 
@@ -466,6 +473,16 @@ def test_a_late_run_is_over_when_a_sync_of_its_dag_has_ended_since(office: Offic
     office.log(dag_id="shop__customer", dag_run_id="r1", ago=timedelta(seconds=1))
     office.look()
     assert inbox.said() == [("new", "late"), ("resolved", "late")]
+
+
+def test_the_dag_that_looks_is_not_late_any_more(office: Office) -> None:
+    cause = late_run(dag_id="erpflow__watch", dag_run_id="r1", queued_at=NOW - 2 * HOUR, within=HOUR, now=NOW)
+    with office.shop.database.session() as connection:
+        store.note(connection, cause, now=NOW)
+    office.look()
+    assert office.rows() == [("late", 1, True)]
+    office.look(looking="erpflow__watch")
+    assert office.inboxes[0].said() == [("new", "late"), ("resolved", "late")]
 
 
 def test_each_tenant_is_told_of_its_own_syncs_only(office: Office, tmp_path: Path) -> None:

@@ -30,9 +30,12 @@ DOC = """
 Each kind is kept for so many days, then removed in small batches. Nothing is removed that is open, running, the newest
 of its sync, or referred to. Without a number a kind is kept for ever.
 
-To see first: **Trigger** with *dry run*; each task's XCom says what it would remove. The days of the daily run are in
-`dags/erpflow_retention.py`.
+To see first: unpause (which removes nothing before the next night) and **Trigger** with *dry run*; each task's XCom
+says what it would remove. The days of the daily run are in `dags/erpflow_retention.py`.
 """
+
+MISSED_AFTER = timedelta(hours=1)
+"""A scheduled run that starts so late is skipped: Airflow starts the night before's as soon as a DAG is unpaused."""
 
 WHAT = {
     "landing": ("Landed pages", "The raw pages of a sync; without them its transform cannot be cleared"),
@@ -54,13 +57,14 @@ class PurgeOperator(BaseOperator):
         self.kind = kind
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """How many folders or rows were removed, or would have been. Skipped when the kind is kept for ever."""
+        """How many folders or rows were removed, or would have been. Skipped when it is kept for ever, or too late."""
         from erpflow.airflow.environment import database, landing_root
         from erpflow.services.retention import Kept, LandingArea, purge
 
+        _skip_when_missed(context)
         days, dry_run = context["params"][f"{self.kind}_days"], bool(context["params"]["dry_run"])
         if days is None:
-            raise AirflowSkipException(f"{WHAT[self.kind][0]} are kept for ever.")
+            raise AirflowSkipException(f"Kept for ever: {WHAT[self.kind][0].lower()}.")
         done = purge(
             database(),
             Kept(self.kind),
@@ -103,6 +107,15 @@ def retention_dag(*, cron: str, days: Mapping[str, int | None]) -> DAG:
         for place, kind in enumerate(WHAT):
             PurgeOperator(task_id=kind, kind=kind, priority_weight=len(WHAT) - place)
     return dag
+
+
+def _skip_when_missed(context: Context) -> None:
+    run = context["dag_run"]
+    due = run.run_after
+    if getattr(run.run_type, "value", run.run_type) == "scheduled" and datetime.now(UTC) - due > MISSED_AFTER:
+        raise AirflowSkipException(
+            f"This run was due {due:%Y-%m-%d %H:%M}Z and comes too late: the next one removes. To remove now: Trigger."
+        )
 
 
 def remove_folder(folder: Folder) -> None:

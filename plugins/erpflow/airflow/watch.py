@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from airflow.sdk import DAG, BaseOperator
 
+from erpflow.airflow.freshness import freshness_deadline
 from erpflow.airflow.retry import ErrorKindPolicy
 from erpflow.errors import NotificationFailed
 from erpflow.vocabulary import SyncLogId
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 DAG_ID = "erpflow__watch"
 LONGEST_LOOK = timedelta(minutes=10)
+LATE_AFTER = timedelta(minutes=15)
 
 DOC = """
 ### What people should know
@@ -33,7 +35,8 @@ too long), refused records that **grow**, open **conflicts**, **deletes** that w
 once, again when it still lasts after a day, and once more when it is over.
 
 Who is told: the Airflow Variable `erpflow_notifications`. How: the Connections `erpflow_smtp` and
-`erpflow_notify_webhook`. A run fails when a channel did not take a message; the next run sends it again.
+`erpflow_notify_webhook`. A run fails when a channel did not take a message; the next run sends it again. A run that no
+worker takes within a quarter of an hour is told by Airflow's triggerer.
 """
 
 
@@ -42,7 +45,7 @@ class WatchOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """How many causes are open, how many messages were sent. Raises NotificationFailed when one was not taken."""
-        told = look()
+        told = look(dag_id=context["dag_run"].dag_id)
         log.info("looked", open=told.open, sent=told.sent, unheard=told.unheard)
         if told.unheard:
             log.warning(
@@ -62,6 +65,7 @@ def watch_dag(*, cron: str) -> DAG:
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=LONGEST_LOOK,
+        deadline=freshness_deadline(within=LATE_AFTER),
         tags=["erpflow"],
         doc_md=DOC,
         default_args={"retry_policy": ErrorKindPolicy()},
@@ -70,8 +74,8 @@ def watch_dag(*, cron: str) -> DAG:
     return dag
 
 
-def look(logs: Iterable[SyncLogId] | None = None) -> Telling:
-    """Look at every sync, or at those whose logs these are, and tell what is due. For a task."""
+def look(logs: Iterable[SyncLogId] | None = None, *, dag_id: str | None = None) -> Telling:
+    """Look at every sync, or at those whose logs these are, and tell what is due. `dag_id` is the DAG that looks."""
     from erpflow.airflow import notify
     from erpflow.airflow.environment import database
     from erpflow.services.notifications.tell import look_and_tell
@@ -88,6 +92,7 @@ def look(logs: Iterable[SyncLogId] | None = None) -> Telling:
         channels=partial(notify.channels_of, settings),
         base_url=notify.base_url(),
         only=only,
+        looking=dag_id,
     )
 
 

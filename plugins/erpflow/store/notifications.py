@@ -46,13 +46,14 @@ ON CONFLICT (cause) DO UPDATE SET
 WHERE n.last_at <= excluded.last_at AND (n.resolved_at IS NULL OR n.resolved_at < excluded.last_at)
 """
 
-# `late` is about a DAG, not a config: a sync of that DAG which has ended since is what ends it.
+# `late` is about a DAG, not a config: a sync of that DAG which has ended since ends it, or that it is the one looking.
 _RESOLVE: Final = """
 UPDATE erpflow.erp_notifications n SET resolved_at = %(now)s
 WHERE n.resolved_at IS NULL AND n.last_at < %(now)s AND n.cause <> ALL (%(causes)s::text[])
-  AND CASE WHEN n.kind = 'late' THEN %(only)s::uuid[] IS NULL AND EXISTS (
-               SELECT 1 FROM erpflow.erp_sync_logs l
-               WHERE l.dag_id = n.details ->> 'dag_id' AND l.finished_at > n.last_at)
+  AND CASE WHEN n.kind = 'late' THEN %(only)s::uuid[] IS NULL AND (
+               n.details ->> 'dag_id' = %(looking)s OR EXISTS (
+                   SELECT 1 FROM erpflow.erp_sync_logs l
+                   WHERE l.dag_id = n.details ->> 'dag_id' AND l.finished_at > n.last_at))
            ELSE %(only)s::uuid[] IS NULL OR n.sync_config_id = ANY (%(only)s::uuid[]) END
 """
 
@@ -146,16 +147,26 @@ def moment(connection: Connection) -> datetime:
 
 
 def observe(
-    connection: Connection, causes: Sequence[Cause], *, now: datetime, only: Sequence[SyncConfigId] | None = None
+    connection: Connection,
+    causes: Sequence[Cause],
+    *,
+    now: datetime,
+    only: Sequence[SyncConfigId] | None = None,
+    looking: str | None = None,
 ) -> None:
     """Write down what was seen at `now`: these causes hold, and every other one that was looked for is over.
 
-    `only`: nothing but these sync configs was looked at.
+    `only`: nothing but these sync configs was looked at. `looking` is the DAG that looks, so it surely runs.
     """
-    keys = [cause.key for cause in causes]
+    given = {
+        "now": now,
+        "causes": [cause.key for cause in causes],
+        "only": None if only is None else list(only),
+        "looking": looking,
+    }
     with connection.transaction():
         _write(connection, causes, now=now)
-        connection.execute(_RESOLVE, {"now": now, "causes": keys, "only": None if only is None else list(only)})
+        connection.execute(_RESOLVE, given)
 
 
 def note(connection: Connection, cause: Cause, *, now: datetime) -> None:

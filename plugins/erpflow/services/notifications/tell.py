@@ -64,16 +64,19 @@ def look_and_tell(
     channels: ChannelsOf,
     base_url: str | None,
     only: Sequence[SyncConfigId] | None = None,
+    looking: str | None = None,
     now: datetime | None = None,
 ) -> Telling:
     """Find every cause set-based, or those of the sync configs `only`, and tell what is due.
 
-    `now` is Postgres's own clock when it is not given. A channel that fails holds up no other.
+    `looking` is the DAG that looks. `now` is Postgres's own clock when it is not given. A channel that fails holds up
+    no other.
     """
     with database.session() as connection:
         now = now or store.moment(connection)
         healths = states.read_health(connection, now=now, only=only)
-        store.observe(connection, causes_of(healths, now=now, settings=settings), now=now, only=only)
+        causes = causes_of(healths, now=now, settings=settings)
+        store.observe(connection, causes, now=now, only=only, looking=looking)
         by_config = {health.config_id: health for health in healths}
         teller = _Teller(connection, settings, channels, base_url, now, by_config)
         return teller.tell(store.unsettled(connection, only=only))
