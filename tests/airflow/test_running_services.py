@@ -20,6 +20,7 @@ __all__ = ["airflow"]  # a fixture: pytest finds it here
 pytestmark = pytest.mark.timeout(600)
 
 WATCH, RETENTION = "erpflow__watch", "erpflow__retention"
+SECRET = "T0-9f3c2d77-B0"
 
 
 @contextmanager
@@ -45,7 +46,9 @@ def chat(airflow: Airflow) -> Iterator[ScriptedServer]:
     """A webhook that takes everything, known to Airflow by its default Connection."""
     with (
         ScriptedServer(lambda _: Reply()) as server,
-        connection(airflow, "erpflow_notify_webhook", conn_type="http", host=server.url),
+        connection(
+            airflow, "erpflow_notify_webhook", conn_type="http", host=server.url, password=f"/services/{SECRET}"
+        ),
     ):
         yield server
 
@@ -93,6 +96,39 @@ def test_the_watch_tells_each_cause_once_by_mail_and_by_webhook(airflow: Airflow
     assert mail.recipients == [["ops@example.com"]] * len(first)
 
 
+def test_a_webhook_that_is_away_fails_the_run_its_secret_address_is_in_no_log_and_the_message_comes_later(
+    airflow: Airflow, chat: ScriptedServer
+) -> None:
+    airflow.rows(
+        "INSERT INTO erpflow.erp_conflicts (tenant_id, sync_config_id, remote_id, kind, strategy)"
+        " SELECT tenant_id, id, 'C1', 'both_updated', 'manual' FROM erpflow.erp_sync_configs WHERE entity = 'customer'"
+    )
+    try:
+        airflow.api("PATCH", "/connections/erpflow_notify_webhook", nowhere())
+        with unpaused(airflow, WATCH):
+            run = airflow.trigger(WATCH)
+            assert airflow.ended(run, WATCH) == "failed"
+            log = airflow.log(run, airflow.tasks(run, WATCH)["tell"])
+            assert "The webhook did not take the message" in log
+            assert SECRET not in log
+            airflow.api("PATCH", "/connections/erpflow_notify_webhook", nowhere() | {"host": chat.url})
+            look(airflow)
+    finally:
+        airflow.rows("DELETE FROM erpflow.erp_conflicts")
+    assert [message["kind"] for message in said(chat)] == ["conflicts"]
+    assert chat.asked[0].path == f"/services/{SECRET}"
+
+
+def nowhere() -> dict[str, Any]:
+    """The webhook's Connection with an address where nobody listens."""
+    return {
+        "connection_id": "erpflow_notify_webhook",
+        "conn_type": "http",
+        "host": "http://127.0.0.1:9",
+        "password": f"/services/{SECRET}",
+    }
+
+
 def test_a_watch_that_no_worker_takes_is_told_by_the_triggerer_and_is_over_when_it_runs(
     airflow: Airflow, chat: ScriptedServer
 ) -> None:
@@ -100,8 +136,8 @@ def test_a_watch_that_no_worker_takes_is_told_by_the_triggerer_and_is_over_when_
         look(airflow)
         slots(airflow, 0)
         try:
-            run = airflow.trigger(WATCH)
-            airflow.until(lambda: airflow.state(run, WATCH) == "running")
+            airflow.trigger(WATCH)
+            run = airflow.until(lambda: states(airflow, WATCH, state="running"))[0][0]  # or the scheduled one before it
             miss_deadline(airflow, run)
             airflow.until(lambda: "late" in {message["kind"] for message in said(chat)})
             assert airflow.state(run, WATCH) == "running"
@@ -151,7 +187,7 @@ def test_retention_removes_old_pages_and_clearing_their_transform_says_so(airflo
 
     with unpaused(airflow, RETENTION):
         # Airflow starts the run of the night before at once.
-        airflow.until(lambda: set(scheduled(airflow, RETENTION)) == {"success"})
+        airflow.until(lambda: {state for _, state in states(airflow, RETENTION, run_type="scheduled")} == {"success"})
         age(airflow, log)
         seen = purge(dry_run=True)
         assert (seen["removed"], seen["elsewhere"], seen["dry_run"]) == (1, 0, True)
@@ -165,10 +201,10 @@ def test_retention_removes_old_pages_and_clearing_their_transform_says_so(airflo
     assert "or they were cleaned up" in airflow.log(run, transform)
 
 
-def scheduled(airflow: Airflow, dag_id: str) -> list[str]:
-    """The states of the runs that the scheduler started."""
-    found = airflow.api("GET", f"/dags/{dag_id}/dagRuns", run_type="scheduled")
-    return [run["state"] for run in found["dag_runs"]]
+def states(airflow: Airflow, dag_id: str, **which: str) -> list[tuple[str, str]]:
+    """Runs of a DAG and how they stand."""
+    found = airflow.api("GET", f"/dags/{dag_id}/dagRuns", **which)
+    return [(run["dag_run_id"], run["state"]) for run in found["dag_runs"]]
 
 
 def age(airflow: Airflow, log: str) -> None:
