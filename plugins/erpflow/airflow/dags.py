@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task_group
 
+from erpflow.airflow.freshness import freshness_deadline
 from erpflow.airflow.operators import (
     ExtractOperator,
     FinishOperator,
@@ -114,6 +115,7 @@ def sync_dag(*, system: str, title: str, entity: str, table: str, cron: str) -> 
         doc_md=DOC.format(system=system, title=title, entity=entity, table=table),
         default_args=STEP,
         render_template_as_native_obj=True,
+        deadline=freshness_deadline(),
     ) as dag:
         plan = PlanOperator(task_id="plan", system=system, entity=entity)
 

@@ -217,6 +217,7 @@ class FinishOperator(BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """The counts of each sync."""
         from erpflow.airflow.environment import database
+        from erpflow.airflow.watch import tell_after_run
         from erpflow.sync.pull import finish
 
         if self.runs is None:
@@ -232,6 +233,7 @@ class FinishOperator(BaseOperator):
                 status=summary.status,
                 **asdict(summary.counts),
             )
+        tell_after_run([SyncLogId(log_id) for log_id in logs])
         failed = [summary for summary in summaries if summary.status is SyncStatus.FAILED]
         if failed:
             reasons = "\n".join(

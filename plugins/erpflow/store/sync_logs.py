@@ -139,7 +139,9 @@ REOPEN = """
 UPDATE erpflow.erp_sync_logs SET status = 'running', error = NULL, error_kind = NULL, finished_at = NULL WHERE id = %s
 """
 
-ASK_DELETES = "UPDATE erpflow.erp_sync_logs SET deletes_asked = %s::jsonb WHERE id = %s"
+ASK_DELETES = "UPDATE erpflow.erp_sync_logs SET deletes_asked = %s::jsonb, deletes_waiting = %s WHERE id = %s"
+
+ANSWER_DELETES = "UPDATE erpflow.erp_sync_logs SET deletes_allowed = %s, deletes_waiting = 0 WHERE id = %s"
 
 CLOSE = """
 UPDATE erpflow.erp_sync_logs
@@ -416,7 +418,7 @@ def chunks_applied(connection: Connection, log_id: SyncLogId) -> int:
 def ask_deletes(connection: Connection, log_id: SyncLogId, *, count: int, total: int, sample: list[str]) -> None:
     """Keep what a person is asked about."""
     asked = json.dumps({"count": count, "total": total, "sample": sample})
-    connection.execute(ASK_DELETES, (asked, log_id))
+    connection.execute(ASK_DELETES, (asked, count, log_id))
 
 
 def add_to_plan(connection: Connection, log_id: SyncLogId, plan: list[dict[str, Any]]) -> None:
@@ -435,7 +437,7 @@ def plan_of(connection: Connection, log_id: SyncLogId) -> list[dict[str, Any]]:
 
 def answer_deletes(connection: Connection, log_id: SyncLogId, *, allowed: bool) -> None:
     """A person has said whether the deletes of this run are right."""
-    connection.execute("UPDATE erpflow.erp_sync_logs SET deletes_allowed = %s WHERE id = %s", (allowed, log_id))
+    connection.execute(ANSWER_DELETES, (allowed, log_id))
 
 
 def chunks_total(connection: Connection, log_id: SyncLogId) -> int:
