@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from erpflow.mapping.forms import Part
 from erpflow.mapping.kinds import FieldType, Only, OnMissing
 from erpflow.mapping.load import find_mappings, load_mapping, parse_mapping
-from erpflow.mapping.model import Children, DeletesEachWay, FieldSpec, Local, Lookup, Mapping, Part, Remote
+from erpflow.mapping.model import Children, DeletesEachWay, FieldSpec, Local, Lookup, Mapping, Remote
 from erpflow.mapping.schema import schema_text
 from erpflow.mapping.transforms import known_transforms, load_transforms
 from erpflow.mapping.yamlfile import read_yaml
