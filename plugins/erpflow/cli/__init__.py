@@ -15,6 +15,7 @@ from erpflow.cli.db import db
 from erpflow.cli.mapping import mapping
 from erpflow.cli.sandbox import sandbox
 from erpflow.cli.sync import sync
+from erpflow.cli.template import template
 from erpflow.cli.version import version
 from erpflow.errors import ErpflowError
 
@@ -37,7 +38,7 @@ def erpflow(context: click.Context, *, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (connection, db, mapping, sandbox, sync, version):
+for command in (connection, db, mapping, sandbox, sync, template, version):
     erpflow.add_command(command)
 
 

@@ -8,6 +8,9 @@ from erpflow.mapping.values import Refused, excerpt
 MAX_PROBLEMS = 100
 """Problems kept per record: a list of ten thousand bad lines says no more than its first hundred."""
 
+WIDEST = 200
+"""Characters shown of the values a template could not work on."""
+
 Problems = list[FieldProblem] | None
 """None until there is one: most records have none, and a list for each would cost more than the look."""
 
@@ -28,8 +31,9 @@ def problem_of(column: str, remote: str, refused: Refused) -> FieldProblem:
 
 def problem_of_template(name: str, refused: Refused) -> FieldProblem:
     """What a template could not do, as a problem of the record as a whole."""
-    value = None if refused.value is None else str(refused.value)
-    return FieldProblem(field="", rule=refused.rule, message=f"the template {name} {refused.message}", value=value)
+    found = refused.value
+    shown = None if found is None else found[:WIDEST] if isinstance(found, str) else excerpt(found)
+    return FieldProblem(field="", rule=refused.rule, message=f"the template {name} {refused.message}", value=shown)
 
 
 class BrokenPromise(Exception):

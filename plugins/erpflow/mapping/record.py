@@ -7,7 +7,7 @@ that record, never the page's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from erpflow.errors import FieldProblem
 from erpflow.mapping.explain import allowed
 from erpflow.mapping.functions import OfRecord
-from erpflow.mapping.paths import Path, plant
+from erpflow.mapping.paths import Misfit, Path, dig, dig_first, plant
 from erpflow.mapping.problems import BrokenPromise, Problems, kind_of, note, problem_of_template, reason_of
 from erpflow.mapping.template_use import RecordUse, given_names
 from erpflow.mapping.values import Refused, excerpt, refuse_misfit, to_json
@@ -48,13 +48,33 @@ def giver(use: RecordUse) -> Give:
             if value is FAILED:
                 return nothing, problems
         try:
-            for value in values:
-                refuse_misfit(value)
+            for key, value in zip(keys, values, strict=True):
+                if type(value) is Misfit:
+                    _refuse(key, value)
             return _called(use.function.apply, keys, values, promised), problems
         except Refused as refused:
             return nothing, note(problems, problem_of_template(use.template.name, refused))
 
     return give
+
+
+def _refuse(key: str, value: Misfit) -> None:
+    try:
+        refuse_misfit(value)
+    except Refused as refused:
+        raise Refused(refused.rule, f"cannot read {key}: {refused.message}", value=refused.value) from refused
+
+
+def given_values(uses: Sequence[RecordUse], record: Mapping[str, Any]) -> dict[str, Any]:
+    """What templates give for one decoded record, by name; None where a template has a problem. For people to look at:
+    compiled programs have their own way."""
+    seen, given = dict(record), dict[str, Any]()
+    for use in uses:
+        values = tuple(dig(seen, paths[0]) if len(paths) == 1 else dig_first(seen, paths) for paths in use.paths)
+        found, _ = giver(use)(values, None)
+        given |= {name: None if value is FAILED else value for name, value in zip(use.names, found, strict=True)}
+        seen |= given
+    return given
 
 
 def _called(
@@ -65,7 +85,7 @@ def _called(
         return _kept(function(dict(zip(keys, values, strict=True))), promised)
     except Exception as error:  # a user's function may raise anything: it is this record's problem, not the page's
         shown = ", ".join(f"{key}={excerpt(value, width=30)}" for key, value in zip(keys, values, strict=True))
-        raise Refused("template", reason_of(error), value=shown[:200]) from error
+        raise Refused("template", reason_of(error), value=shown) from error
 
 
 def _kept(found: Any, promised: tuple[str, ...]) -> tuple[Any, ...]:
@@ -115,8 +135,9 @@ class Taker:
                 return  # the field of that name has a problem of its own
             keys = tuple(key for key, _ in self.gives)
             values = tuple(given[name] for _, name in self.gives)
-            found = _called(self.apply, keys, values, tuple(key for key, _ in self.reads))
-            sent = [_sendable(value) for value in found]
+            wanted = tuple(key for key, _ in self.reads)
+            found = _called(self.apply, keys, values, wanted)
+            sent = [_sendable(key, value) for key, value in zip(wanted, found, strict=True)]
         except Refused as refused:
             problems.append(problem_of_template(self.name, refused))
             return
@@ -124,11 +145,14 @@ class Taker:
             plant(given if path[0] in self.before else record, path, value)
 
 
-def _sendable(value: Any) -> Any:
+def _sendable(key: str, value: Any) -> Any:
     """Raises Refused for what JSON cannot hold."""
     if isinstance(value, date):
         return value.isoformat()
-    to_json(value)
+    try:
+        to_json(value)
+    except Refused as refused:
+        raise Refused(refused.rule, f'gave as "{key}" {refused.message}', value=refused.value) from refused
     return value
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 
-from erpflow.errors import ConfigError
+from erpflow.errors import ConfigError, suggestion
 from erpflow.mapping.complaints import Problem
 from erpflow.mapping.explain import allowed, explained, plain_report, report
 from erpflow.mapping.forms import (
@@ -153,7 +153,9 @@ class Templates:
         return sorted({*self.files, *self.kept})
 
     def get(self, name: str) -> Template:
-        """The template called `name`. Raises ConfigError with every mistake in it; KeyError when there is none."""
+        """The template called `name`. Raises ConfigError with every mistake in it, or when there is none."""
+        if name not in self.files and name not in self.kept:
+            raise ConfigError(f'There is no template "{name}"{suggestion(name, self.names())}')
         if name not in self._found:
             self._opening.append(name)
             try:
@@ -185,8 +187,8 @@ class Templates:
             rest = f" (and {len(more.splitlines())} more)" if more else ""
             raise sentence(f'found the template "{name}", which cannot be used: {first}{rest}') from None
         if found.level is not level:
-            others = allowed(name, self.of_level(level))
-            raise sentence(f'found "{name}", a template of level {found.level}{others} (level {level})')
+            others = ", ".join(self.of_level(level)) or "none is there"
+            raise sentence(f'found "{name}", a template of level {found.level}, allowed one of level {level}: {others}')
         return found
 
     def chain(self, name: Any) -> tuple[TransformUse, ...]:
