@@ -143,7 +143,7 @@ def _changed(
     problems: list[FieldProblem] = []
     for number, (old, new) in enumerate(values):
         cell = cells[number]
-        if new is old and not cell.changeable:
+        if new is old and (new is None or not cell.changeable):
             continue
         texts = texts or list(row)
         try:
