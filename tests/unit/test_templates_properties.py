@@ -13,7 +13,7 @@ from erpflow.errors import ConfigError, RecordRejected
 from erpflow.mapping.compile import PullProgram, compile_pull, compile_push
 from erpflow.mapping.load import parse_mapping
 from erpflow.mapping.model import Mapping
-from erpflow.mapping.templates import Templates, find_templates
+from erpflow.mapping.templates import Templates, find_templates, parse_template
 from tests.unit.test_mapping_properties import (
     TRANSFORMS,
     field_specs,
@@ -258,3 +258,51 @@ def test_a_batch_function_that_changes_nothing_changes_nothing(
     refined = program.refine(rows)
     assert list(refined.rows.values()) == rows
     assert (refined.dropped, refined.rejected) == ({}, {})
+
+
+@st.composite
+def template_data(draw: st.DrawFn) -> Any:
+    """Something like a template, with anything in its places."""
+    anything = scalars | values
+    words = st.sampled_from(["trim", "swap", "keep", "left", {"template": "t"}, {"truncate": 3}, ["trim", "lower"]])
+    found = {"level": draw(st.sampled_from(["field", "record", "batch"]) | anything)}
+    for key in ("description", "transform", "function", "reads", "gives", "other"):
+        if draw(st.booleans()):
+            found[key] = draw(words | anything | st.lists(words | anything, max_size=3))
+    return draw(st.just(found) | anything) if draw(st.integers(0, 5)) == 0 else found
+
+
+@settings(quiet, max_examples=300)
+@given(template_data())
+def test_anything_is_a_template_or_refused_in_a_sentence(data: Any) -> None:
+    try:
+        found = parse_template(data, name="t", templates=among())
+    except ConfigError as error:
+        assert all(line.startswith("template t: ") for line in str(error).splitlines())
+    else:
+        assert found.name == "t"
+
+
+@st.composite
+def uses(draw: st.DrawFn) -> Any:
+    """Something like the use of a template."""
+    anything = scalars | values
+    names = st.sampled_from(["swap", "keep", "pack"])
+    renames = st.dictionaries(st.sampled_from(["left", "right", "x"]), anything | st.just("a.b"), max_size=2)
+    options = st.dictionaries(st.sampled_from(["reads", "gives", "other"]), renames | anything, max_size=2)
+    return draw(names | anything | st.dictionaries(names, options | anything, min_size=1, max_size=2))
+
+
+@settings(quiet, max_examples=300)
+@given(st.lists(uses(), max_size=3) | uses(), st.lists(uses(), max_size=2) | uses(), uses())
+def test_anything_where_a_template_is_named_is_a_mapping_or_refused_in_a_sentence(
+    record: Any, batch: Any, step: Any
+) -> None:
+    fields = [{"local": "a", "remote": "left", "transform": [{"template": step}]}, {"local": "b", "remote": "right"}]
+    data = {"system": "rest", "entity": "thing", "remote": {"object": "things", "key": "a"},
+            "local": {"table": "app.things"}, "direction": "bidirectional"}  # fmt: skip
+    for more in ({"record": record}, {"batch": batch}, {"fields": fields}, {"record": record, "fields": fields}):
+        try:
+            parse_mapping({**data, "fields": fields[1:], **more}, name="test", templates=among())
+        except ConfigError as error:
+            assert all(line.startswith("test: ") for line in str(error).splitlines())

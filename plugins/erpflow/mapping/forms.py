@@ -39,6 +39,9 @@ TRANSFORM_SCHEMA: dict[str, Any] = {
     "description": "A transform's name, {name: arguments}, or {template: name} for the chain of a field template.",
     "anyOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}],
 }
+LONGEST_CHAIN = 100
+"""Transforms that a chain may come to, for templates of templates multiply."""
+
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 GIVEN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 COLUMN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$"
@@ -156,8 +159,11 @@ def _step(value: Any, info: ValidationInfo) -> TransformUse | tuple[TransformUse
 
 
 def _chain(steps: tuple[Any, ...]) -> tuple[TransformUse, ...]:
-    """The steps without the templates' bounds."""
-    parts = ((step,) if isinstance(step, TransformUse) else step for step in steps)
+    """The steps with those of templates in their places."""
+    parts = [(step,) if isinstance(step, TransformUse) else step for step in steps]
+    count = sum(map(len, parts))
+    if count > LONGEST_CHAIN:
+        raise sentence(f"found a chain that comes to {count} transforms, allowed {LONGEST_CHAIN} at most")
     return tuple(replace(use, number=number) for number, part in enumerate(parts) for use in part)
 
 

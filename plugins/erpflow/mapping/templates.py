@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 
@@ -42,14 +42,11 @@ if TYPE_CHECKING:
 Kept = Mapping[str, Any]
 """Templates kept outside of files: name to content (level, description and the rest), as a file would have it."""
 
-LONGEST_CHAIN = 100
-"""Transforms that a field template may come to, for templates of templates multiply."""
-
 
 def _registered(kind: type[RecordFunction] | type[BatchFunction], name: Any, info: ValidationInfo) -> Any:
     templates: Templates | None = info.context
     known = REGISTRY.known(kind, templates.folder if templates is not None else None)
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise unknown(name, known)
     return known[name]
 
@@ -59,12 +56,6 @@ def _distinct(words: tuple[str, ...]) -> tuple[str, ...]:
     if twice is not None:
         raise sentence(f'found "{twice}" a second time, allowed once')
     return words
-
-
-def _bounded(chain: tuple[TransformUse, ...]) -> tuple[TransformUse, ...]:
-    if len(chain) > LONGEST_CHAIN:
-        raise sentence(f"found a chain that comes to {len(chain)} transforms, allowed {LONGEST_CHAIN} at most")
-    return chain
 
 
 OneRecordFunction = Annotated[RecordFunction, ReadBy(partial(_registered, RecordFunction))]
@@ -78,7 +69,7 @@ class FieldTemplate(Part):
 
     level: Literal[Level.FIELD]
     description: str = ""
-    transform: Annotated[Transforms, Field(min_length=1), AfterValidator(_bounded)]
+    transform: Annotated[Transforms, Field(min_length=1)]
 
 
 class RecordTemplate(Part):
@@ -135,6 +126,7 @@ class Templates:
     files: dict[str, Path] = field(default_factory=dict)
     kept: Kept = field(default_factory=dict)
     _found: dict[str, Template | ConfigError] = field(default_factory=dict)
+    _chains: dict[str, tuple[TransformUse, ...]] = field(default_factory=dict)
     _opening: list[str] = field(default_factory=list)
 
     @property
@@ -194,8 +186,10 @@ class Templates:
     def chain(self, name: Any) -> tuple[TransformUse, ...]:
         """The transforms of a field template, each with where it came from. Raises pydantic's error."""
         template = self.template(name, Level.FIELD)
-        assert isinstance(template.parts, FieldTemplate)  # noqa: S101 - the level says so
-        return tuple(replace(use, origin=_within(template, use)) for use in template.parts.transform)
+        if name not in self._chains:
+            steps = cast("FieldTemplate", template.parts).transform
+            self._chains[name] = tuple(replace(use, origin=_within(template, use)) for use in steps)
+        return self._chains[name]
 
     def _level_of(self, name: str) -> Any:
         try:
@@ -280,13 +274,8 @@ def parse_template(data: Any, *, name: str, templates: Templates | None = None) 
     every mistake.
     """
     among = templates or Templates()
-    return replace(
-        among,
-        kept={**among.kept, name: data},
-        files={n: p for n, p in among.files.items() if n != name},
-        _found={},
-        _opening=[],
-    ).get(name)
+    files = {other: path for other, path in among.files.items() if other != name}
+    return Templates(among.folder, files, {**among.kept, name: data}).get(name)
 
 
 def templates_used(mapping: MappingFile) -> list[Template]:
