@@ -65,19 +65,25 @@ class Interpreter:
         return seen
 
     def _give(self, use: RecordUse, seen: Any, problems: list[tuple[str, str]]) -> dict[str, Any]:
+        reads, wrong = {}, set()
+        for (key, _), paths in zip(use.reads, use.paths, strict=True):
+            try:
+                reads[key] = _value(seen, paths)
+            except (Missing, Odd) as error:
+                wrong.add(type(error))
+        if Missing in wrong:
+            return {}
+        if wrong:
+            problems.append(("", "shape"))
+            return {}
         try:
-            reads = {key: _value(seen, paths) for (key, _), paths in zip(use.reads, use.paths, strict=True)}
             found = use.function.apply(reads)
             if found.keys() != dict(use.gives).keys():
                 raise Broken("template")
-            return {name: found[key] for key, name in use.gives}
-        except Missing:
-            pass
-        except Odd:
-            problems.append(("", "shape"))
         except Exception:  # noqa: BLE001 - whatever a user's function raises
             problems.append(("", "template"))
-        return {}
+            return {}
+        return {name: found[key] for key, name in use.gives}
 
     def _lines(self, child: Children, record: Any, problems: list[tuple[str, str]]) -> list[list[str | None]]:
         table = child.local.split(".")[1]
