@@ -325,6 +325,11 @@ def test_a_broken_field_is_not_taken_for_a_missing_one(folder: Path) -> None:
     assert [line.partition(" found")[0] for line in found] == ["rest/customer.yaml:8: fields[1].typ:"]
 
 
+def test_a_mapping_that_only_pushes_has_no_rows_for_a_batch_template(folder: Path) -> None:
+    found = complaint(folder, "direction: push\n" + NAMES + "batch: everything\n")
+    assert found.startswith("rest/customer.yaml:9: batch: found templates in a mapping that only pushes")
+
+
 def test_functions_are_known_beside_their_mappings_and_nowhere_else(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "transforms").mkdir(parents=True)

@@ -190,6 +190,8 @@ def _child_tables(mapping: Mapping) -> Iterator[Problem]:
 def _directions(mapping: Mapping) -> Iterator[Problem]:
     pulls = mapping.direction is not Direction.PUSH
     pushes = mapping.direction is not Direction.PULL
+    if mapping.batch and not pulls:
+        yield Problem(("batch",), "found templates in a mapping that only pushes, allowed where a pull makes rows")
     for where, part in _parts(mapping):
         if pulls and not any(spec.pulls() for spec in part.fields):
             yield Problem((*where, "fields"), "found no field that pulls, allowed one at least")

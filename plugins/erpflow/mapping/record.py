@@ -66,8 +66,10 @@ def _refuse(key: str, value: Misfit) -> None:
 
 
 def given_values(uses: Sequence[RecordUse], record: Mapping[str, Any]) -> dict[str, Any]:
-    """What templates give for one decoded record, by name; None where a template has a problem. For people to look at:
-    compiled programs have their own way."""
+    """What templates give for one decoded record, by name; None where a template has a problem.
+
+    For people to look at: compiled programs have their own way.
+    """
     seen, given = dict(record), dict[str, Any]()
     for use in uses:
         values = tuple(dig(seen, paths[0]) if len(paths) == 1 else dig_first(seen, paths) for paths in use.paths)
