@@ -91,7 +91,7 @@ def test_pages_in_airflows_object_storage_go_with_everything_in_their_folder(sho
         "UPDATE erpflow.erp_sync_logs SET status = 'completed', finished_at = started_at,"
         " read_count = created_count + updated_count + unchanged_count"
     )
-    shop.do(f"UPDATE erpflow.erp_sync_logs SET finished_at = now() - interval '2 days' WHERE id = '{logs[0]}'")  # noqa: S608
+    shop.do(f"UPDATE erpflow.erp_sync_logs SET finished_at = now() - interval '2 days' WHERE id = '{logs[0]}'")
     folders = [tmp_path / "landing" / "shop" / "customer" / log for log in logs]
     assert all(any(folder.rglob("*.msgpack")) for folder in folders)
     assert purge("landing", days=1)["removed"] == 1

@@ -77,7 +77,7 @@ class Office:
         names = ", ".join(columns)
         holes = ", ".join(f"%({name})s" for name in columns)
         [(log,)] = self.shop.rows_of(
-            f"INSERT INTO erpflow.erp_sync_logs (tenant_id, sync_config_id, status, {names})"  # noqa: S608
+            f"INSERT INTO erpflow.erp_sync_logs (tenant_id, sync_config_id, status, {names})"
             f" SELECT tenant_id, id, %(status)s, {holes} FROM erpflow.erp_sync_configs WHERE entity = %(entity)s"
             " RETURNING id::text",
             {"status": status, "entity": entity, **columns},
@@ -229,7 +229,7 @@ def test_refused_records_that_grow_are_a_cause_of_their_own(office: Office) -> N
 def test_a_sync_is_stale_after_three_intervals_and_a_quarter_of_an_hour_at_least(
     office: Office, every: str, age: timedelta, stale: bool
 ) -> None:
-    office.shop.do(f"UPDATE erpflow.erp_sync_configs SET every = '{every}' WHERE entity = 'customer'")  # noqa: S608
+    office.shop.do(f"UPDATE erpflow.erp_sync_configs SET every = '{every}' WHERE entity = 'customer'")
     office.shop.do("UPDATE erpflow.erp_sync_configs SET enabled = false WHERE entity = 'order'")
     office.look(after=age - 10 * MINUTE)
     assert office.inboxes[0].said() == ([("new", "stale")] if stale else [])

@@ -52,7 +52,7 @@ class House:
 
     def clear(self) -> None:
         for table in ("sync_logs", "rejects", "conflicts", "push_attempts", "record_history", "webhooks"):
-            self.shop.do(f"DELETE FROM erpflow.erp_{table}")  # noqa: S608
+            self.shop.do(f"DELETE FROM erpflow.erp_{table}")
         self.shop.do("DELETE FROM erpflow.erp_entity_sync_records")
         self.shop.do("UPDATE erpflow.erp_sync_configs SET cursor_log_id = NULL")
 
@@ -61,7 +61,7 @@ class House:
         names = "".join(f", {name}" for name in columns)
         holes = "".join(f", %({name})s" for name in columns)
         [(found,)] = self.shop.rows_of(
-            f"INSERT INTO erpflow.erp_{table} (tenant_id, sync_config_id{names})"  # noqa: S608
+            f"INSERT INTO erpflow.erp_{table} (tenant_id, sync_config_id{names})"
             f" SELECT tenant_id, id{holes} FROM erpflow.erp_sync_configs WHERE entity = %(of)s RETURNING id::text",
             {"of": entity, **columns},
         )
@@ -73,14 +73,14 @@ class House:
         return self.insert("sync_logs", entity=entity, status=status, started_at=at, finished_at=ended, **columns)
 
     def ids(self, table: str) -> set[str]:
-        return {row[0] for row in self.shop.rows(f"SELECT id::text FROM erpflow.erp_{table}")}  # noqa: S608
+        return {row[0] for row in self.shop.rows(f"SELECT id::text FROM erpflow.erp_{table}")}
 
     def refer(self, log: str, by: str) -> None:
         """Let something name a log."""
         number = str(next(self.numbers))
         at = NOW - DAY
         if by == "cursor":
-            self.shop.do(f"UPDATE erpflow.erp_sync_configs SET cursor_log_id = '{log}' WHERE entity = 'customer'")  # noqa: S608
+            self.shop.do(f"UPDATE erpflow.erp_sync_configs SET cursor_log_id = '{log}' WHERE entity = 'customer'")
         elif by == "record":
             self.shop.rows_of(
                 "INSERT INTO erpflow.erp_entity_sync_records (tenant_id, sync_config_id, remote_id, local_id, raw_hash,"
@@ -110,7 +110,7 @@ class House:
         holes = "".join(f", %({name})s" for name in columns)
         done = None if state in ("received", "parked") else at
         [(found,)] = self.shop.rows_of(
-            f"INSERT INTO erpflow.erp_webhook_events (tenant_id, webhook_id, dedupe_key, body, state, received_at,"  # noqa: S608
+            f"INSERT INTO erpflow.erp_webhook_events (tenant_id, webhook_id, dedupe_key, body, state, received_at,"
             f" processed_at{names}) SELECT tenant_id, id, 'k', '', %(state)s, %(at)s, %(done)s{holes}"
             " FROM erpflow.erp_webhooks WHERE id = %(webhook)s RETURNING id::text",
             {"webhook": webhook, "state": state, "at": at, "done": done, **columns},
@@ -304,7 +304,7 @@ def test_each_thing_that_can_name_a_log_keeps_it(house: House, by: str) -> None:
 def test_what_a_reject_looked_like_before_keeps_the_log_of_that_time(house: House) -> None:
     first, second, newest = house.log(101), house.log(100), house.log(1)
     house.insert("rejects", remote_id="r", payload=b"1", problems="[]", stage="load", log_id=first)
-    house.shop.do(f"UPDATE erpflow.erp_rejects SET payload = '2', log_id = '{second}'")  # noqa: S608
+    house.shop.do(f"UPDATE erpflow.erp_rejects SET payload = '2', log_id = '{second}'")
     house.purge(Kept.LOGS)
     assert house.ids("sync_logs") == {first, second, newest}
 
@@ -410,7 +410,7 @@ def test_a_log_that_is_cleared_while_the_purge_looks_at_it_keeps_its_pages(house
     land(house, log)
     with house.shop.database.session() as connection:
         [found] = store.old_landings(connection, before=NOW - 30 * DAY, limit=10)
-        house.shop.do(f"UPDATE erpflow.erp_sync_logs SET status = 'running' WHERE id = '{log}'")  # noqa: S608
+        house.shop.do(f"UPDATE erpflow.erp_sync_logs SET status = 'running' WHERE id = '{log}'")
         kept = store.delete_landing(
             connection, found.log_id, before=NOW - 30 * DAY, remove=lambda: pytest.fail("it was removed")
         )

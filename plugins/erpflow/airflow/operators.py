@@ -233,7 +233,7 @@ class FinishOperator(BaseOperator):
                 status=summary.status,
                 **asdict(summary.counts),
             )
-        tell_after_run([SyncLogId(log_id) for log_id in logs])
+        tell_after_run([{"log_id": log_id} for log_id in logs])
         failed = [summary for summary in summaries if summary.status is SyncStatus.FAILED]
         if failed:
             reasons = "\n".join(

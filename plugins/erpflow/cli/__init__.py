@@ -17,6 +17,7 @@ from erpflow.cli.mapping import mapping
 from erpflow.cli.plan import plan
 from erpflow.cli.sandbox import sandbox
 from erpflow.cli.sync import sync
+from erpflow.cli.template import template
 from erpflow.cli.version import version
 from erpflow.errors import ErpflowError
 
@@ -39,7 +40,7 @@ def erpflow(context: click.Context, *, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (conflict, connection, db, mapping, plan, sandbox, sync, version):
+for command in (conflict, connection, db, mapping, plan, sandbox, sync, template, version):
     erpflow.add_command(command)
 
 

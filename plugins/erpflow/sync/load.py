@@ -51,7 +51,8 @@ class Loader:
 
     `retried`: the rejects that the run tries again, by position.
 
-    `plan` collects what a dry run would have changed, `MOST_PLANNED` changes at most.
+    `plan` collects what a dry run would have changed, `MOST_PLANNED` changes at most. `mapped` counts the records of
+    the applied chunks that went through the mapping.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Loader:
         self._steps_behind = steps_behind
         self._retried = retried
         self.plan: list[PlannedChange] = []
+        self.mapped = 0
 
     def load(self, source: Source, *, on_chunk: OnChunk) -> None:
         """Apply what is not applied yet. Raises DatabaseUnavailable when Postgres goes away; nothing is lost then."""
@@ -85,6 +87,7 @@ class Loader:
             writer = self._writer(connection)
             for chunk in source(applied):
                 counts = self._apply(connection, writer, chunk)
+                self.mapped += chunk.mapped
                 on_chunk(counts)
 
     def _writer(self, connection: Connection) -> ChunkWriter:
@@ -132,8 +135,8 @@ class Loader:
         rejects.resolve(connection, run.config_id, [key for key in chunk.retried if key not in still_open])
         if self._retried:
             places = [chunk.origin(number) for number in range(1, chunk.count + 1) if number not in numbers]
-            applied = [self._retried[place].id for page, place in places if page == RETRIED]
-            reject_retries.resolve_ids(connection, applied)
+            done = [place for page, place in places if page == RETRIED] + chunk.retries_dropped
+            reject_retries.resolve_ids(connection, [self._retried[place].id for place in done])
         if chunk.last:
             rejects.resolve_overtaken(connection, run.log_id)
             reject_retries.resolve_replaced(connection, [record.id for record in self._retried])
@@ -162,6 +165,7 @@ def _count(chunk: Chunk, applied: Applied) -> tuple[Counts, dict[str, int]]:
     """What became of a chunk's records, and why some were ignored."""
     outcomes = applied.outcomes
     reasons = {
+        **chunk.dropped,
         "superseded in the same read": chunk.superseded,
         "older than what is applied": outcomes["stale"],
         DELETED_HERE: outcomes[DELETED_HERE],

@@ -22,7 +22,8 @@ from erpflow.errors import ConfigError
 from erpflow.mapping.compile import PullProgram, compile_pull
 from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping
-from erpflow.store import planning, reject_retries, sync_logs
+from erpflow.mapping.templates import templates_used
+from erpflow.store import planning, reject_retries, sync_logs, templates
 from erpflow.store.database import Database
 from erpflow.store.pull_sql import PullTarget
 from erpflow.store.sync_logs import RunSummary, SyncRun
@@ -320,6 +321,15 @@ class PullJob:
         loader.load(source, on_chunk=on_chunk)
         if self.run.dry_run:
             self._keep_plan(loader.plan)
+        else:
+            self._count_templates(program.mapping, loader.mapped)
+
+    def _count_templates(self, mapping: Mapping, rows: int) -> None:
+        """Count what went through templates; in a transaction of its own, for other runs count the same ones."""
+        used = templates_used(mapping)
+        if used and rows:
+            with self.database.session() as connection:
+                templates.count_usage(connection, used, rows=rows, tenant_id=self.run.tenant_id)
 
     def _keep_plan(self, plan: list[PlannedChange]) -> None:
         with self.database.session() as connection:

@@ -8,6 +8,7 @@ the first load.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +17,8 @@ import msgspec
 import xxhash
 
 from erpflow.connectors.base import Connector, RawRecord
-from erpflow.errors import RecordRejected
-from erpflow.mapping.compile import PullProgram
+from erpflow.errors import FieldProblem, RecordRejected
+from erpflow.mapping.compile import MappedRecord, PullProgram
 from erpflow.store import pull as store
 from erpflow.store import rejects
 from erpflow.store.sync_logs import SyncRun
@@ -55,9 +56,32 @@ class _Batch:
     def is_full(self) -> bool:
         return self.read >= CHUNK_RECORDS or self.bytes >= CHUNK_BYTES
 
+    def reject(self, position: int, problems: Iterable[FieldProblem]) -> None:
+        """Keep the record at a position as one that the mapping refuses."""
+        kept = ChunkReject(self.keys[position], bytes(self.raws[position]), list(problems), self.zones[position])
+        self.rejects.append(kept)
+
     def needless_retries(self) -> int:
         """Rejects whose record the vendor sends anyway: it was read once, and not twice."""
         return sum(self.latest[self.keys[place]] >= self.retried for place in range(self.retried))
+
+
+@dataclass(slots=True)
+class _Made:
+    """What a chunk becomes: positions that are rows, the rows and lines as COPY text, and why others were dropped."""
+
+    kept: list[int] = field(default_factory=list)
+    rows: bytes = b""
+    children: list[list[tuple[str | None, ...]]] = field(default_factory=list)
+    dropped: dict[int, str] = field(default_factory=dict)
+
+    def keep(self, position: int, lines: Sequence[Sequence[tuple[str | None, ...]]]) -> None:
+        """Number a record behind those that are kept already, and its lines with it."""
+        self.kept.append(position)
+        if self.children:
+            number = str(len(self.kept))
+            for child, rows in zip(self.children, lines, strict=True):
+                child.extend([(number, *row) for row in rows])
 
 
 class Transformer:
@@ -173,44 +197,75 @@ class Transformer:
         self._follow(batch)
         if self._on_seen is not None:
             self._on_seen(number, Seen(list(batch.latest), whole=not unidentified))
-        kept: list[int] = []
+        mapped = self._mapped if self._program.refine is None else self._refined
+        made = mapped(batch, self._changed(batch))
+        kept, dropped = made.kept, made.dropped
+        unmapped = len(batch.rejects) - unidentified
+        needless = batch.needless_retries()
+        known = [batch.keys[position] for position in (*kept, *dropped)] if self._open_rejects else []
+        return Chunk(
+            number=number,
+            read=batch.read - needless,
+            count=len(kept),
+            unchanged=len(batch.latest) - len(kept) - len(dropped) - unmapped,
+            superseded=len(batch.keys) - len(batch.latest) - needless,
+            dropped=dict(Counter(dropped.values())),
+            heads=copy_text([self._head(batch, position) for position in kept]),
+            rows=made.rows,
+            children=[copy_text(child) for child in made.children],
+            origins=[part for position in kept for part in batch.origins[position]],
+            rejects=batch.rejects,
+            retried=[key for key in known if key in self._open_rejects],
+            retries_dropped=[place for page, place in map(batch.origins.__getitem__, dropped) if page == RETRIED],
+            modified_to=self._modified_to if last or self._ordered else None,
+            fresh=self._first_load,
+            last=last,
+        )
+
+    def _mapped(self, batch: _Batch, positions: Iterable[int]) -> _Made:
+        """The records at `positions` as rows; what cannot be mapped becomes a reject."""
+        made = _Made(children=[[] for _ in self._program.children])
         lines: list[str] = []
-        children: list[list[tuple[str | None, ...]]] = [[] for _ in self._program.children]
         zone, map_line = None, self._program.map_line
-        for position in self._changed(batch):
+        for position in positions:
             if batch.zones[position] != zone:
                 zone = batch.zones[position]
                 map_line = self._in_zone(zone).map_line
             try:
                 line, child_lines = map_line(batch.raws[position])
             except RecordRejected as rejected:
-                key, raw = batch.keys[position], bytes(batch.raws[position])
-                batch.rejects.append(ChunkReject(key, raw, list(rejected.problems), batch.zones[position]))
+                batch.reject(position, rejected.problems)
                 continue
-            kept.append(position)
+            made.keep(position, child_lines)
             lines.append(line)
-            if children:
-                n = str(len(kept))
-                for child, child_rows in zip(children, child_lines, strict=True):
-                    child.extend([(n, *row) for row in child_rows])
-        unmapped = len(batch.rejects) - unidentified
-        needless = batch.needless_retries()
-        return Chunk(
-            number=number,
-            read=batch.read - needless,
-            count=len(kept),
-            unchanged=len(batch.latest) - len(kept) - unmapped,
-            superseded=len(batch.keys) - len(batch.latest) - needless,
-            heads=copy_text([self._head(batch, position) for position in kept]),
-            rows=self._copied(batch, kept, lines),
-            children=[copy_text(child) for child in children],
-            origins=[part for position in kept for part in batch.origins[position]],
-            rejects=batch.rejects,
-            retried=[key for position in kept if (key := batch.keys[position]) in self._open_rejects],
-            modified_to=self._modified_to if last or self._ordered else None,
-            fresh=self._first_load,
-            last=last,
-        )
+        made.rows = self._copied(batch, made.kept, lines)
+        return made
+
+    def _refined(self, batch: _Batch, positions: Iterable[int]) -> _Made:
+        """The same with batch templates, which see the rows of the chunk together and may leave some out."""
+        found: dict[int, MappedRecord] = {}
+        for position in positions:
+            try:
+                found[position] = self._in_zone(batch.zones[position]).map_record(batch.raws[position])
+            except RecordRejected as rejected:
+                batch.reject(position, rejected.problems)
+        made = _Made(children=[[] for _ in self._program.children])
+        if not found:
+            return made
+        # Mapped times carry their offset: the zone counts only for a naive time that a template makes.
+        refine = self._in_zone(batch.zones[next(reversed(found))]).refine
+        refined = refine([record.values for record in found.values()]) if refine is not None else None
+        if refined is None:
+            raise AssertionError("the batch templates of a mapping do not depend on a zone")
+        for number, (position, record) in enumerate(found.items()):
+            if number in refined.rows:
+                made.keep(position, record.children)
+            elif number in refined.dropped:
+                made.dropped[position] = refined.dropped[number]
+            else:
+                batch.reject(position, refined.rejected[number])
+        made.rows = copy_text(list(refined.rows.values()))
+        return made
 
     def _copied(self, batch: _Batch, kept: Sequence[int], lines: Sequence[str]) -> bytes:
         """The rows as COPY text; the rare chunk with a value that looks like our own separators is mapped again."""

@@ -21,12 +21,16 @@ ADVICE: Final = {
     "VendorUnavailable": "Airflow tried several times. The next run reads what was missed, once the vendor is back.",
     "DatabaseUnavailable": "Airflow tried several times. See whether the application's Postgres is up.",
     "AlreadyRunning": "Look for an idle transaction in pg_stat_activity; then clear the task.",
+    "DeletesNeedApproval": (
+        "See whether so much is really gone. If it is, approve it under Required Actions in Airflow, or run "
+        "erpflow sync run with --allow-deletes."
+    ),
     "Unfinished": "Clear the task that was killed or lost: it goes on where it was.",
 }
 UNKNOWN_ADVICE: Final = "The log of the failed task says more. If it looks like a defect of erpflow, report it."
 
 # Only these errors are in our own words; the others may quote an answer of the vendor's, which may hold a record.
-QUOTED: Final = frozenset({"ConfigError", "Unfinished"})
+QUOTED: Final = frozenset({"ConfigError", "DeletesNeedApproval", "Unfinished"})
 
 
 def advice(error_kind: str | None) -> str:
