@@ -289,6 +289,8 @@ def run_request(context: Context) -> RunRequest:
         direction=Direction(params["direction"]) if params.get("direction") else None,
         record_ids=tuple(params.get("records") or ()),
         allow_deletes=bool(params.get("allow_deletes")),
+        reject_ids=tuple(params.get("rejects") or ()),
+        replay=SyncLogId(params["replay"]) if params.get("replay") else None,
     )
 
 

@@ -124,6 +124,7 @@ class PullJob:
 
         Run again after it had finished, it fetches anew from the first page that was damaged.
         """
+        self._check_replay()
         damaged = self.landing.first_damaged()
         if damaged is not None:
             with self.database.session() as connection:
@@ -181,6 +182,7 @@ class PullJob:
         """Extract, transform and load at once, overlapping; then the deletes. Raises as `load` does."""
         program, progress = self.program(), Progress()
         on_page = self._on_page(progress, on_progress)
+        self._check_replay()
         last = 0
         self._extract_deletes(connector)
         retried = self._retried()
@@ -203,6 +205,33 @@ class PullJob:
         progress.counts += self._apply_deletes(program.mapping, last)
         on_progress(progress)
         return progress.counts
+
+    # -- what has landed before ----------------------------------------------------------------------------------
+
+    def _check_replay(self) -> None:
+        """Refuse to replay pages that are not all there: they are not this run's, and it fetches none."""
+        if self.run.kind != "replay":
+            return
+        source = self.run.record_ids[0]
+        if self.landing.extracted() is None:
+            raise ConfigError(
+                f"The pages of sync log {source} are not in {self.landing.location}: its extract did not finish, or "
+                "the retention has removed them. Sync from the vendor instead: with full, or with since and until."
+            )
+        damaged = self.landing.first_damaged()
+        if damaged is not None:
+            raise ConfigError(
+                f"Page {damaged} of sync log {source} in {self.landing.location} is damaged. Sync from the vendor "
+                "instead: with full, or with since and until."
+            )
+        if self.mapping().remote.modified is None:
+            with self.database.session() as connection:
+                overtaken = sync_logs.is_overtaken(connection, SyncLogId(source))
+            if overtaken:
+                raise ConfigError(
+                    f"Later pulls have been applied since sync log {source}, and without remote.modified nothing tells "
+                    "which of its records are out of date. Sync from the vendor instead, with full."
+                )
 
     # -- rejects -------------------------------------------------------------------------------------------------
 
