@@ -133,7 +133,7 @@ def test_a_dry_run_tries_rejects_and_leaves_them(shop: Shop) -> None:
 def test_rejects_of_others_and_closed_ones_are_no_reason_to_run(shop: Shop) -> None:
     shop.sync([customer(1, name=None)])
     shop.do("UPDATE erpflow.erp_rejects SET status = 'discarded', resolved_at = now()")
-    with pytest.raises(AssertionError):
+    with pytest.raises(ConfigError, match="None of these rejects is an open one of an active sync of shop customer"):
         shop.plan(reject_ids=(reject_id(shop, "C000001"),))
 
 

@@ -88,8 +88,8 @@ class PlannedRun:
 def plan(connection: Connection, request: RunRequest, *, system: str, entity: str, now: datetime) -> list[PlannedRun]:
     """Open a sync log for every config the request is about; none may be due.
 
-    Raises ConfigError when the request names a connection that does not exist or is switched off, or dates that
-    contradict each other.
+    Raises ConfigError when the request names a connection that does not exist or is switched off, rejects or a log of
+    another entity, or dates that contradict each other.
     """
     _check(request)
     found = planning.candidates(connection, system=system, entity=entity, name=request.connection)
@@ -108,6 +108,9 @@ def plan(connection: Connection, request: RunRequest, *, system: str, entity: st
                     planning.note_started(connection, candidate.config_id, now)
             if log_id is not None:
                 planned.append(PlannedRun(log_id, f"{candidate.connection} {entity}", direction.value))
+    if not planned and request.direction is None and (request.reject_ids or request.replay):
+        what = f"The sync log {request.replay} is not" if request.replay else "None of these rejects is an open one"
+        raise ConfigError(f"{what} of an active sync of {system} {entity}. Nothing was done.")
     return planned
 
 
