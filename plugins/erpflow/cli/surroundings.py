@@ -55,6 +55,7 @@ def connector_for(row: ErpConnection, db: Database) -> Iterator[Connector]:
     Raises ConfigError when its secret is not to be found, or does not make an address.
     """
     from erpflow.connectors import registry
+    from erpflow.connectors.account import Account
     from erpflow.connectors.session import base_url, build_session
     from erpflow.errors import ConfigError
     from erpflow.store.rate_limits import PostgresLimiter
@@ -66,17 +67,17 @@ def connector_for(row: ErpConnection, db: Database) -> Iterator[Connector]:
         raise ConfigError(
             f'The Airflow connection "{row.airflow_conn_id}" has no host. Give it the address of the site.'
         )
+    account = Account(
+        address=base_url(secret.host, schema=secret.schema or None, port=secret.port),
+        login=secret.login,
+        password=secret.password.reveal() if secret.password else None,
+        extra=secret.extra,
+    )
     with (
-        build_session(
-            connector,
-            login=secret.login,
-            password=secret.password.reveal() if secret.password else None,
-            extra=secret.extra,
-        ) as session,
+        build_session(connector, account) as session,
         closing(PostgresLimiter(db, row.id, connector.spec.limits)) as limiter,
     ):
-        address = base_url(secret.host, schema=secret.schema or None, port=secret.port)
-        yield registry.build(row.system, session, base_url=address, limiter=limiter)
+        yield registry.build(row.system, session, base_url=connector.address(account), limiter=limiter)
 
 
 def engine(db: Database) -> Engine:

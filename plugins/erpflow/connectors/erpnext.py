@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
+from erpflow.connectors.account import Account
 from erpflow.connectors.base import (
     Change,
     CheckResult,
@@ -81,7 +82,10 @@ class ErpNext(Connector):
         # Sites have no request limit of their own by default (Frappe counts server time); this only spares the site.
         limits=Limits(per_second=50.0, concurrent=4),
     )
-    auth = TokenAuth
+
+    @classmethod
+    def auth(cls, account: Account) -> TokenAuth:
+        return TokenAuth(account.login, account.password)
 
     def __init__(self, transport: Transport, *, page_size: int | None = None) -> None:
         super().__init__(transport, page_size=page_size)
