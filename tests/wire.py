@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from erpflow.connectors.session import TokenAuth
+from erpflow.connectors.signing import TokenAuth
 from erpflow.connectors.transport import Transport
 from erpflow.testing.server import Asked, Reply, ScriptedServer
 

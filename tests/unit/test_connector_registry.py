@@ -15,7 +15,8 @@ import requests
 from erpflow.connectors import registry
 from erpflow.connectors.account import Account
 from erpflow.connectors.erpnext import ErpNext
-from erpflow.connectors.session import TokenAuth, base_url, build_session
+from erpflow.connectors.session import base_url, build_session
+from erpflow.connectors.signing import TokenAuth
 from erpflow.errors import ConfigError
 
 THIRD_PARTY = """

@@ -13,7 +13,7 @@ import requests
 
 from erpflow.connectors.base import Deletion, PageToken
 from erpflow.connectors.erpnext import ErpNext
-from erpflow.connectors.session import TokenAuth
+from erpflow.connectors.signing import TokenAuth
 from erpflow.connectors.transport import Transport
 from erpflow.errors import ConfigError, PermissionDenied, ProtocolError
 from erpflow.testing.server import Asked, Reply, ScriptedServer

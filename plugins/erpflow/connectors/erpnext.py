@@ -36,7 +36,7 @@ from erpflow.connectors.erpnext_paging import (
 from erpflow.connectors.erpnext_site import Site, document_path, method_path
 from erpflow.connectors.erpnext_wire import TEXT, decode, decode_document, rows_of_page
 from erpflow.connectors.erpnext_writing import Writer
-from erpflow.connectors.session import TokenAuth
+from erpflow.connectors.signing import TokenAuth
 from erpflow.connectors.transport import ONE_ATTEMPT, Transport
 from erpflow.errors import AuthFailed, ConfigError, ErpflowError, suggestion
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window

@@ -10,11 +10,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
-from requests.auth import AuthBase
 
 from erpflow.connectors.account import Account
 from erpflow.connectors.base import Connector
-from erpflow.connectors.redaction import MASK
+from erpflow.connectors.signing import header_safe
 from erpflow.connectors.transport import checked_base_url
 from erpflow.errors import ConfigError, suggestion
 
@@ -32,33 +31,6 @@ _DECIDED_BY_THE_TRANSPORT: Final = frozenset(
 )
 
 
-class TokenAuth(AuthBase):
-    """`Authorization: token <key>:<secret>`, as Frappe wants it. Without a key nothing is sent."""
-
-    def __init__(self, key: str | None = None, secret: str | None = None) -> None:
-        self._key = _header_safe(key, what="API key", spaces="")
-        self._secret = _header_safe(secret, what="API secret", spaces="")
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must never be read by anybody: the transport masks it."""
-        return (f"{self._key}:{self._secret}", self._secret, self._key) if self._key else ()
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._key:
-            request.headers["Authorization"] = f"token {self._key}:{self._secret}"
-        return request
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TokenAuth) and self.secrets == other.secrets
-
-    def __hash__(self) -> int:
-        return hash(self.secrets)
-
-    def __repr__(self) -> str:
-        return f"TokenAuth({MASK})"
-
-
 def build_session(connector: type[Connector], account: Account) -> requests.Session:
     """A session that signs its requests as the connector's vendor wants.
 
@@ -72,7 +44,7 @@ def build_session(connector: type[Connector], account: Account) -> requests.Sess
         if value is None or value == "" or name in _DECIDED_BY_THE_TRANSPORT or name in connector.spec.settings:
             continue
         if "-" in name:
-            session.headers[name] = _header_safe(str(value), what=f"header {name}")
+            session.headers[name] = header_safe(str(value), what=f"header {name}")
         else:
             attribute, checked = _option(name, value, known={**_OPTIONS, **connector.spec.settings})
             setattr(session, attribute, checked)
@@ -99,13 +71,3 @@ def _option(name: str, value: object, *, known: Iterable[str]) -> tuple[str, obj
         allowed = " or ".join(kind.__name__ for kind in kinds)
         raise ConfigError(f"The connection's extra option {name!r} must be {allowed}, not {type(value).__name__}")
     return attribute, tuple(value) if isinstance(value, list) else value
-
-
-def _header_safe(value: str | None, *, what: str, spaces: str = " ") -> str:
-    """A value without the white space that pasting adds. Raises ConfigError when a header cannot carry it."""
-    text = (value or "").strip()
-    if not text.isascii() or not text.isprintable() or (" " in text and not spaces):
-        raise ConfigError(
-            f"The {what} holds a space or a character that no header can carry. Copy it again from the vendor's page."
-        )
-    return text
