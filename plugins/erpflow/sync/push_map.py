@@ -21,7 +21,7 @@ from erpflow.mapping.push import PushProgram
 from erpflow.store import push as store
 from erpflow.store.pull import Connection
 from erpflow.store.pull_sql import LookupTarget
-from erpflow.sync.merge import Rules, plain
+from erpflow.sync.merge import Rules, numbers_of, plain
 from erpflow.sync.push_landing import LocalChange, Outgoing, RefusedRow, RequestBatch
 from erpflow.vocabulary import Deletes, FieldConflict, Operation
 
@@ -153,9 +153,11 @@ class PushMapper:
         if rule is None or rule.strategy is not FieldConflict.DELTA:
             return ours
         base, theirs = (change.agreed_local or {}).get(name), (change.agreed_remote or {}).get(name)
-        if ours is None or base is None or theirs is None:
+        numbers = numbers_of(theirs, ours, base)
+        if numbers is None:
             return ours
-        return plain(Decimal(theirs) + Decimal(ours) - Decimal(base))
+        now, grown, was = numbers
+        return plain(now + grown - was)
 
     # -- values --------------------------------------------------------------------------------------------------
 
