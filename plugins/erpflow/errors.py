@@ -85,6 +85,10 @@ class AlreadyRunning(ErpflowError):
     """Another run is applying changes for this sync config: retry shortly (invariant 4)."""
 
 
+class UnsettledWrites(AlreadyRunning):
+    """A push was killed and left writes whose outcome is not known: they are looked up before anything is applied."""
+
+
 class StaleVersion(ErpflowError):
     """The vendor's record changed since we read it: read it again, merge again."""
 

@@ -232,11 +232,14 @@ TWO_WAY = sql.SQL(
     WHEN t.{key} IS NOT NULL AND r.raw_hash = s.raw_hash AND r.status <> 'deleted' AND r.agreed_remote IS NOT NULL
     THEN 'unchanged'
     WHEN r.remote_modified_at > s.remote_modified_at THEN 'stale'
-    WHEN r.status = 'deleted' THEN 'tombstone'
+    WHEN r.status = 'deleted' AND (m.id IS NULL OR m.id::text = r.local_id) THEN 'tombstone'
     WHEN r.local_id IS NOT NULL AND t.{key} IS NULL THEN 'gone'
     """
 )
-"""What a two-way sync decides outside of SQL: who a frozen record waits for, and deletes on either side."""
+"""What a two-way sync decides outside of SQL: who a frozen record waits for, and deletes on either side.
+
+A record that was deleted and comes back may meet another row with its natural key: both were created again.
+"""
 
 
 def decide(target: PullTarget, *, cases: sql.SQL = ONE_WAY) -> sql.Composed:
@@ -281,7 +284,9 @@ def decide(target: PullTarget, *, cases: sql.SQL = ONE_WAY) -> sql.Composed:
         ) r ON true
         LEFT JOIN matches m ON m.n = s.n
         LEFT JOIN LATERAL (
-            SELECT * FROM {table} x WHERE x.{key} = coalesce(r.local_id::{kind}, m.id) LIMIT 1
+            SELECT * FROM {table} x
+            WHERE x.{key} = CASE WHEN r.status = 'deleted' THEN coalesce(m.id, r.local_id::{kind})
+                                 ELSE coalesce(r.local_id::{kind}, m.id) END LIMIT 1
         ) t ON true
         """
     ).format(
@@ -305,7 +310,7 @@ def _new_id(target: PullTarget) -> sql.Composable:
 
 
 def _matches(target: PullTarget) -> sql.Composed:
-    """Local rows with the natural key of a record that is not tied yet, and that are not tied themselves.
+    """Local rows with the natural key of a record that is not tied (any more), and that are not tied themselves.
 
     Several records with one natural key: the lowest remote id takes the row, whatever the order they came in.
     """
@@ -323,7 +328,8 @@ def _matches(target: PullTarget) -> sql.Composed:
             FROM {stage} s JOIN {table} t ON {on}
             WHERE s.n BETWEEN %(lo)s AND %(hi)s
               AND NOT EXISTS (SELECT 1 FROM erpflow.erp_entity_sync_records k
-                              WHERE k.sync_config_id = %(config)s AND k.remote_id = s.remote_id)
+                              WHERE k.sync_config_id = %(config)s AND k.remote_id = s.remote_id
+                                AND k.status <> 'deleted')
               AND NOT EXISTS (SELECT 1 FROM erpflow.erp_entity_sync_records k
                               WHERE k.sync_config_id = %(config)s AND k.local_id = t.{key}::text
                                 AND k.status <> 'deleted')

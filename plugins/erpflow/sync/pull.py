@@ -20,7 +20,7 @@ from erpflow.errors import ConfigError
 from erpflow.mapping.compile import PullProgram, compile_pull
 from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping
-from erpflow.store import planning, sync_logs
+from erpflow.store import locks, planning, sync_logs
 from erpflow.store.database import Database
 from erpflow.store.pull_sql import PullTarget
 from erpflow.store.sync_logs import RunSummary, SyncRun
@@ -120,6 +120,10 @@ class PullJob:
 
         Run again after it had finished, it fetches anew from the first page that was damaged.
         """
+        with self._alone():
+            return self._extract(connector, on_progress)
+
+    def _extract(self, connector: Connector, on_progress: OnProgress) -> Extracted:
         damaged = self.landing.first_damaged()
         if damaged is not None:
             with self.database.session() as connection:
@@ -145,6 +149,10 @@ class PullJob:
 
         Raises ConfigError when the extract has not finished: its pages would be taken for all there are.
         """
+        with self._alone():
+            return self._transform()
+
+    def _transform(self) -> int:
         if self.landing.extracted() is None:
             raise ConfigError(
                 f"The pages of this run are not all in {self.landing.location}: the extract did not finish, or they "
@@ -174,6 +182,10 @@ class PullJob:
 
     def run_whole(self, connector: Connector, *, on_progress: OnProgress = _silent) -> Counts:
         """Extract, transform and load at once, overlapping; then the deletes. Raises as `load` does."""
+        with self._alone():
+            return self._run_whole(connector, on_progress)
+
+    def _run_whole(self, connector: Connector, on_progress: OnProgress) -> Counts:
         program, progress = self.program(), Progress()
         on_page = self._on_page(progress, on_progress)
         last = 0
@@ -197,6 +209,11 @@ class PullJob:
         progress.counts += self._apply_deletes(program.mapping, last)
         on_progress(progress)
         return progress.counts
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self.database.session() as connection, locks.alone(connection, self.run.log_id):
+            yield
 
     # -- deletes -------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ class PullMerge:
             return self._tombstone(record)
         if record.pushed is None or record.pulled is None:
             return self._gone(record)
+        if record.is_deleted and record.status is None:  # a row that was deleted here meets a record of its key
+            return self._restored(record, counted=None)
         if record.is_deleted and record.outcome != "frozen":
             return self._gone(record)
         return self._both(record)

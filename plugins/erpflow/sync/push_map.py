@@ -64,9 +64,12 @@ class PushMapper:
             for child in self._mapping.children
         }
 
-    def batches(self, changes: Iterable[Sequence[LocalChange]]) -> Iterator[RequestBatch]:
-        """Requests in batches of one operation; what of a scanned batch is not sent travels with its first requests."""
-        number = 0
+    def batches(self, changes: Iterable[Sequence[LocalChange]], *, first: int = 1) -> Iterator[RequestBatch]:
+        """Requests in batches of one operation, numbered from `first`.
+
+        What of a scanned batch is not sent travels with its first requests.
+        """
+        number = first - 1
         for batch in changes:
             for operation in Operation:
                 chosen = [change for change in batch if change.operation is operation]
