@@ -14,6 +14,7 @@ import msgspec
 
 from erpflow.mapping.model import Children, FieldSpec, Mapping
 from erpflow.mapping.paths import Path
+from erpflow.mapping.template_use import RecordUse
 from erpflow.mapping.values import Refused
 
 Found = tuple[list[str | None], list[list[list[str | None]]], list[tuple[str, str]]]
@@ -25,6 +26,14 @@ class Broken(Exception):
 
 class Odd(Exception):
     """The record has another shape than the path."""
+
+
+class Missing(Exception):
+    """A record template could not give this value, and said so."""
+
+
+LOST = object()
+"""In place of a value that a record template could not give."""
 
 
 class Interpreter:
@@ -44,9 +53,37 @@ class Interpreter:
         if not isinstance(record, dict):
             return [], [], [("", "shape")]
         problems: list[tuple[str, str]] = []
-        values = self._row(self.mapping, record, "", problems)
+        values = self._row(self.mapping, self._given(record, problems), "", problems)
         children = [self._lines(child, record, problems) for child in self.mapping.children]
         return values, children, problems
+
+    def _given(self, record: Any, problems: list[tuple[str, str]]) -> Any:
+        """The record with what the record templates give, under its names."""
+        seen = dict(record)
+        for use in self.mapping.record:
+            seen |= dict.fromkeys(use.names, LOST) | self._give(use, seen, problems)
+        return seen
+
+    def _give(self, use: RecordUse, seen: Any, problems: list[tuple[str, str]]) -> dict[str, Any]:
+        reads, wrong = {}, set()
+        for (key, _), paths in zip(use.reads, use.paths, strict=True):
+            try:
+                reads[key] = _value(seen, paths)
+            except (Missing, Odd) as error:
+                wrong.add(type(error))
+        if Missing in wrong:
+            return {}
+        if wrong:
+            problems.append(("", "shape"))
+            return {}
+        try:
+            found = use.function.apply(reads)
+            if found.keys() != dict(use.gives).keys():
+                raise Broken("template")
+        except Exception:  # noqa: BLE001 - whatever a user's function raises
+            problems.append(("", "template"))
+            return {}
+        return {name: found[key] for key, name in use.gives}
 
     def _lines(self, child: Children, record: Any, problems: list[tuple[str, str]]) -> list[list[str | None]]:
         table = child.local.split(".")[1]
@@ -86,6 +123,9 @@ class Interpreter:
                 rule = broken.rule if isinstance(broken, Refused) else str(broken)
             except Odd:
                 rule = "shape"
+            except Missing:
+                row.append(None)
+                continue
             problems.append((f"{prefix}{spec.local}", rule))
             row.append(None)
         return row
@@ -121,6 +161,8 @@ def _value(record: Any, paths: tuple[Path, ...]) -> Any:
 
 
 def _walk(value: Any, path: Path) -> Any:
+    if value.get(path[0]) is LOST:
+        raise Missing
     for step in path:
         if value is None or value == "":
             return None

@@ -208,6 +208,11 @@ class Shop:
         with self.database.session() as connection:
             return connection.execute(statement, parameters or None).fetchall()
 
+    def rows_of(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """What the database answers, with named values."""
+        with self.database.session() as connection:
+            return connection.execute(statement, values).fetchall()
+
     def do(self, statement: str) -> None:
         """Change the database behind the engine's back."""
         with self.database.session() as connection:

@@ -1,7 +1,8 @@
 """Every error erpflow raises on purpose, grouped by what to do next. The retry policy of every task reads this family.
 
 Ask a person: `ConfigError`, `AuthFailed`, `PermissionDenied`, `ProtocolError`, `DeletesNeedApproval`, `SyncsFailed`.
-Retry later: `RateLimited` (when it says), `VendorUnavailable`, `DatabaseUnavailable`, `AlreadyRunning`.
+Retry later: `RateLimited` (when it says), `VendorUnavailable`, `DatabaseUnavailable`, `AlreadyRunning`,
+`NotificationFailed`.
 Quarantine this record: `RecordRejected`. Read it again and merge again: `StaleVersion`.
 
 A message says what happened, to which thing, why, and what to do next; it never holds a secret.
@@ -87,6 +88,10 @@ class AlreadyRunning(ErpflowError):
 
 class UnsettledWrites(AlreadyRunning):
     """A push was killed and left writes whose outcome is not known: they are looked up before anything is applied."""
+
+
+class NotificationFailed(ErpflowError):
+    """A message did not reach a channel: it stays untold, and the next look at the causes sends it again."""
 
 
 class StaleVersion(ErpflowError):

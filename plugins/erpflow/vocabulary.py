@@ -100,6 +100,18 @@ class SyncStatus(StrEnum):
     FAILED = "failed"
 
 
+class CauseKind(StrEnum):
+    """What a person is told about. Each is about one sync config, `late` about one DAG."""
+
+    FAILED = "failed"
+    PARTIAL = "partial"
+    STALE = "stale"
+    CONFLICTS = "conflicts"
+    REJECTS = "rejects"
+    DELETES = "deletes"
+    LATE = "late"
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The span of vendor modification times a run reads, in UTC: `since` inclusive, `until` exclusive.

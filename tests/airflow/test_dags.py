@@ -12,8 +12,17 @@ from airflow.sdk import DAG
 from tests.airflow.conftest import PROJECT
 
 DAG_IDS = ("erpnext__customer", "erpnext__product", "erpnext__order")
+SERVICE_IDS = ("erpflow__watch", "erpflow__retention")
 
-HEAVY = ("pandas", "phonenumbers", "erpflow.mapping", "erpflow.sync", "erpflow.store", "sqlalchemy.orm")
+HEAVY = (
+    "pandas",
+    "phonenumbers",
+    "erpflow.mapping",
+    "erpflow.services",
+    "erpflow.store",
+    "erpflow.sync",
+    "sqlalchemy.orm",
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +38,8 @@ def dags() -> dict[str, DAG]:
     return dict(bag.dags)
 
 
-def test_there_is_a_dag_for_each_connector_and_entity(dags: dict[str, DAG]) -> None:
-    assert set(dags) == set(DAG_IDS)
+def test_there_is_a_dag_for_each_connector_and_entity_and_for_each_service(dags: dict[str, DAG]) -> None:
+    assert set(dags) == {*DAG_IDS, *SERVICE_IDS}
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -85,11 +94,20 @@ def test_a_scheduled_run_covers_the_interval_before_it(dags: dict[str, DAG]) -> 
     assert type(timetable).__name__ == "CronDataIntervalTimetable"
 
 
-def test_parsing_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize("dag_id", SERVICE_IDS)
+def test_a_service_runs_once_at_a_time_and_misses_nothing_by_pausing(dags: dict[str, DAG], dag_id: str) -> None:
+    dag = dags[dag_id]
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+    assert "erpflow" in dag.tags
+    assert dag.doc_md is not None
+
+
+@pytest.mark.parametrize("file", ["erpnext.py", "erpflow_watch.py", "erpflow_retention.py"])
+def test_parsing_imports_nothing_heavy(file: str) -> None:
     """A task parses its DAG file again: what is imported there is paid by every task."""
     program = (
         "import sys, runpy; import airflow.sdk; before = set(sys.modules);"
-        f"runpy.run_path({str(PROJECT / 'dags' / 'erpnext.py')!r});"
+        f"runpy.run_path({str(PROJECT / 'dags' / file)!r});"
         f"print([name for name in {HEAVY!r} if name in sys.modules and name not in before])"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True)

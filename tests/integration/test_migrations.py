@@ -14,7 +14,7 @@ import pytest
 from erpflow.errors import ConfigError
 from erpflow.store.database import Database
 from erpflow.store.migrate import steps, upgrade
-from erpflow.vocabulary import DEFAULT_TENANT, Conflict, Direction, SyncStatus
+from erpflow.vocabulary import DEFAULT_TENANT, CauseKind, Conflict, Direction, SyncStatus
 
 STATE_TABLES = {
     "erp_api_keys",
@@ -22,6 +22,7 @@ STATE_TABLES = {
     "erp_connections",
     "erp_entity_sync_records",
     "erp_field_mappings",
+    "erp_notifications",
     "erp_oauth_tokens",
     "erp_push_attempts",
     "erp_rate_limits",
@@ -187,6 +188,7 @@ def test_a_schema_of_a_newer_erpflow_is_left_alone(empty_database: Database) -> 
         ("erp_conflicts", "strategy", Conflict),
         ("erp_sync_logs", "direction", Direction),
         ("erp_sync_logs", "status", SyncStatus),
+        ("erp_notifications", "kind", CauseKind),
     ],
 )
 def test_a_column_takes_exactly_the_words_of_the_vocabulary(
@@ -317,3 +319,15 @@ def test_a_local_change_moves_updated_at_and_the_engines_own_value_stays(fresh_d
         local = connection.execute("SELECT updated_at = now() OR updated_at > '2022-01-01' FROM app.customers")
         assert engine == (2021,)
         assert local.fetchone() == (True,)
+
+
+def test_sync_logs_from_before_deletes_were_held_back_hold_none_back(empty_database: Database) -> None:
+    upgrade(empty_database, to="s003")
+    with empty_database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO erpflow.erp_sync_logs (tenant_id, sync_config_id) VALUES (%s, %s)",
+            [DEFAULT_TENANT, a_config(connection)],
+        )
+    upgrade(empty_database, to="s004")
+    with empty_database.transaction() as connection:
+        assert connection.execute("SELECT deletes_waiting FROM erpflow.erp_sync_logs").fetchall() == [(0,)]

@@ -51,8 +51,10 @@ def test_no_rows_are_no_text() -> None:
 
 def test_a_chunk_survives_the_landing_area() -> None:
     chunk = Chunk(
-        number=3, read=2, count=1, unchanged=0, superseded=1, heads=b"a\t1\t\\N\t\\N\n", rows=b"\xc3\xa9\n",
-        children=[b""], origins=[4, 7], rejects=[], retried=["a"], modified_to=None, fresh=False, last=True,
+        number=3, read=2, count=1, unchanged=0, superseded=1, dropped={},
+        heads=b"a\t1\t\\N\t\\N\n", rows=b"\xc3\xa9\n",
+        children=[b""], origins=[4, 7], rejects=[],
+        retried=["a"], retries_dropped=[], modified_to=None, fresh=False, last=True,
     )  # fmt: skip
     assert Chunk.decode(chunk.encode()) == chunk
     assert chunk.origin(1) == (4, 7)

@@ -134,7 +134,8 @@ owner: me
     ]
     said = "\n".join(found)
     for part in (
-        'found the unknown key "modifed", allowed deleted, external_id, key, modified, object (did you mean "modified"?)',
+        'found the unknown key "modifed", allowed deleted, external_id, key, modified, object'
+        ' (did you mean "modified"?)',
         'found "customers", allowed schema.table, in letters, digits and _',
         'found "bidirectionl", allowed bidirectional, pull, push (did you mean "bidirectional"?)',
         '(did you mean "type"?)',

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from erpflow.mapping.kinds import FieldType, Only, OnMissing
+from erpflow.mapping.compile import compile_pull, compile_push
+from erpflow.mapping.forms import Part
+from erpflow.mapping.kinds import FieldType, Level, Only, OnMissing
 from erpflow.mapping.load import find_mappings, load_mapping, parse_mapping
-from erpflow.mapping.model import Children, DeletesEachWay, FieldSpec, Local, Lookup, Mapping, Part, Remote
+from erpflow.mapping.model import Children, DeletesEachWay, FieldSpec, Local, Lookup, Mapping, Remote
 from erpflow.mapping.schema import schema_text
+from erpflow.mapping.templates import BatchTemplate, FieldTemplate, RecordTemplate, find_templates
 from erpflow.mapping.transforms import known_transforms, load_transforms
 from erpflow.mapping.yamlfile import read_yaml
 from erpflow.vocabulary import Conflict, Deletes, Direction
@@ -22,7 +25,11 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference-mapping.md").read_text(encoding="utf-8")
 SCHEMA = ROOT / "include" / "mapping.schema.json"
 CODE = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
-SAMPLES = [text for language, text in CODE.findall(PAGE) if language == "yaml"]
+YAML = [text for language, text in CODE.findall(PAGE) if language == "yaml"]
+TEMPLATES = {
+    found[1]: text for text in YAML if (found := re.match(r"# include/mappings/templates/(\w+)\.yaml\n", text))
+}
+SAMPLES = [text for text in YAML if text not in TEMPLATES.values()]
 NAMED = set(re.findall(r"`([^`\n]+)`", CODE.sub("", PAGE)))
 
 
@@ -32,7 +39,7 @@ def test_the_page_names_every_key(part: type[Part]) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("words", [FieldType, Only, OnMissing, Direction, Conflict, Deletes])
+@pytest.mark.parametrize("words", [FieldType, Level, Only, OnMissing, Direction, Conflict, Deletes])
 def test_the_page_names_every_word_a_key_takes(words: Any) -> None:
     assert not {word.value for word in words} - NAMED
 
@@ -61,23 +68,77 @@ def test_the_page_has_samples() -> None:
     assert len(SAMPLES) >= 3
 
 
+def python_of(page: str) -> list[str]:
+    """The Python samples of a page."""
+    return [text for language, text in CODE.findall((ROOT / page).read_text(encoding="utf-8")) if language == "python"]
+
+
+@pytest.fixture
+def include(tmp_path: Path) -> Path:
+    """An `include` folder with the functions and templates of the page."""
+    for name in ("transforms", "mappings/templates", "mappings/rest"):
+        (tmp_path / name).mkdir(parents=True)
+    for number, code in enumerate(python_of("docs/reference-mapping.md")):
+        (tmp_path / "transforms" / f"sample_{number}.py").write_text(code, encoding="utf-8")
+    for name, text in TEMPLATES.items():
+        (tmp_path / "mappings" / "templates" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.split("\n")[0][:30])
-def test_every_sample_loads_and_satisfies_the_schema(tmp_path: Path, sample: str) -> None:
-    path = tmp_path / "sample.yaml"
+def test_every_sample_loads_and_satisfies_the_schema(include: Path, sample: str) -> None:
+    path = include / "mappings" / "rest" / "sample.yaml"
     path.write_text(sample, encoding="utf-8")
     assert load_mapping(path).fields
     Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(plain_of(path))
 
 
-@pytest.mark.parametrize("page", ["docs/reference-mapping.md", "include/transforms/README.md"])
-def test_the_sample_of_a_users_transform_runs(tmp_path: Path, page: str) -> None:
-    (code,) = [
-        text for language, text in CODE.findall((ROOT / page).read_text(encoding="utf-8")) if language == "python"
-    ]
-    (tmp_path / "vat.py").write_text(code, encoding="utf-8")
-    assert load_transforms(tmp_path) == ["without_country"]
-    assert known_transforms()["without_country"].apply("SA300") == "300"
-    (tmp_path / "vat.py").unlink()
+def sample_with(include: Path, words: str) -> Mapping:
+    """The sample that holds these words."""
+    path = include / "mappings" / "rest" / "sample.yaml"
+    path.write_text(next(sample for sample in SAMPLES if words in sample), encoding="utf-8")
+    return load_mapping(path)
+
+
+def test_the_samples_of_templates_do_what_the_page_says(include: Path) -> None:
+    templates = find_templates(include / "mappings" / "templates")
+    assert {templates.get(name).level for name in templates.names()} == set(Level)
+    weighed = sample_with(include, "- weight:")
+    values = compile_pull(weighed).map_record(b'{"shipping": {"weight": "12.5 kg"}, "gross_weight": "13"}').values
+    assert values == ("12.5", "kg", "13")
+    back = compile_push(weighed).map_row({"net_weight": "12.5", "weight_unit": "kg"})
+    assert back == {"shipping": {"weight": "12.5 kg"}}
+    refine = compile_pull(sample_with(include, "no_samples")).refine
+    assert refine is not None
+    refined = refine([("A", "115.00", "0.15"), ("B", "0", "0")])
+    assert (refined.rows, refined.dropped) == ({0: ("A", "100.00", "0.15")}, {1: "dropped by no_samples"})
+
+
+@pytest.mark.parametrize("part", [FieldTemplate, RecordTemplate, BatchTemplate])
+def test_the_page_names_every_key_of_a_template(part: type[Part]) -> None:
+    section = PAGE[PAGE.index("## Templates") : PAGE.index("### Of a field")]
+    assert not {key for key in part.model_fields if f"| `{key}` |" not in section}
+
+
+def test_the_page_names_the_type_in_a_frame_of_every_field_type() -> None:
+    section = PAGE[PAGE.index("### Of a batch") :]
+    assert not {kind for kind in FieldType if not re.search(rf"^\|.*`{kind}`.*\|", section, re.MULTILINE)}
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("docs/reference-mapping.md", ["without_country", "without_samples", "without_unit"]),
+        ("include/transforms/README.md", ["without_blocked", "without_country", "without_dial_code"]),
+    ],
+)
+def test_the_samples_of_a_users_functions_run(tmp_path: Path, page: str, names: list[str]) -> None:
+    for number, code in enumerate(python_of(page)):
+        (tmp_path / f"sample_{number}.py").write_text(code, encoding="utf-8")
+    assert load_transforms(tmp_path) == names
+    assert known_transforms(tmp_path)["without_country"].apply("SA300") == "300"
+    for path in tmp_path.glob("*.py"):
+        path.unlink()
     assert load_transforms(tmp_path) == []
 
 
@@ -114,6 +175,15 @@ MISTAKES = [
     {"lookup": {"entity": "x", "on_missing": "no"}},
     {"local": "a b"},
 ]
+USE_MISTAKES: list[dict[str, Any]] = [
+    {"record": [5]},
+    {"record": [{}]},
+    {"record": [{"name": {"read": {}}}]},
+    {"record": [{"name": {"gives": {"a": "b.c"}}}]},
+    {"record": [{"name": {"reads": {"a": []}}}]},
+    {"batch": [{"name": {}}]},
+    {"batch": 5},
+]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=str)
@@ -132,3 +202,19 @@ def test_what_the_loader_refuses_in_form_the_schema_refuses_too(mistake: dict[st
     assert not validator.is_valid(data)
     with pytest.raises(Exception, match="fields"):
         parse_mapping(data, name="test")
+
+
+@pytest.mark.parametrize("mistake", USE_MISTAKES, ids=str)
+def test_the_schema_knows_how_templates_are_named(mistake: dict[str, Any]) -> None:
+    data: dict[str, Any] = {
+        "system": "rest",
+        "entity": "x",
+        "remote": {"object": "x", "key": "id"},
+        "local": {"table": "app.x"},
+        "fields": [{"local": "a", "remote": "b"}],
+    }
+    validator = Draft202012Validator(json.loads(schema_text()))
+    named = {"record": ["name", {"name": {"reads": {"a": ["b", "c.d"]}, "gives": {"a": "b"}}}], "batch": ["rows"]}
+    assert validator.is_valid(data | named)
+    assert validator.is_valid(data | {"record": "name", "batch": "rows"})
+    assert not validator.is_valid(data | mistake)

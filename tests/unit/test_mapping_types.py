@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from erpflow.errors import ConfigError, FieldProblem, RecordRejected
-from erpflow.mapping.compile import MAX_PROBLEMS, PullProgram, compile_pull
+from erpflow.mapping.compile import PullProgram, compile_pull
 from erpflow.mapping.load import parse_mapping
 from erpflow.mapping.model import Mapping
+from erpflow.mapping.problems import MAX_PROBLEMS
 
 
 def mapping_of(*fields: dict[str, Any], **more: Any) -> Mapping:

@@ -223,6 +223,7 @@ class FinishOperator(BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """The counts of each sync."""
         from erpflow.airflow.environment import database
+        from erpflow.airflow.watch import tell_after_run
         from erpflow.sync.pull import finish
 
         if self.runs is None:
@@ -238,6 +239,7 @@ class FinishOperator(BaseOperator):
                 status=summary.status,
                 **asdict(summary.counts),
             )
+        tell_after_run([{"log_id": log_id} for log_id in logs])
         failed = [summary for summary in summaries if summary.status is SyncStatus.FAILED]
         if failed:
             reasons = "\n".join(
@@ -293,6 +295,8 @@ def run_request(context: Context) -> RunRequest:
         direction=Direction(params["direction"]) if params.get("direction") else None,
         record_ids=tuple(params.get("records") or ()),
         allow_deletes=bool(params.get("allow_deletes")),
+        reject_ids=tuple(params.get("rejects") or ()),
+        replay=SyncLogId(params["replay"]) if params.get("replay") else None,
     )
 
 

@@ -183,6 +183,8 @@ def _show(loaded: Mapping, shown: list[Previewed]) -> None:
     console = Console(highlight=False)
     for number, one in enumerate(shown, start=1):
         state = Text("rejected", style="red") if one.problems else Text("mapped", style="green")
+        if one.dropped is not None:
+            state = Text(one.dropped, style="yellow")
         console.print(Text(f"\n{number}. {printable(one.key or 'without a key')}: ").append_text(state))
         table = Table(box=None, pad_edge=False)
         for title in ("remote", "value", f"→ {loaded.local.table}", "value"):
@@ -193,4 +195,7 @@ def _show(loaded: Mapping, shown: list[Previewed]) -> None:
         for problem in one.problems:
             console.print(Text(f"   {printable(problem, width=300)}", style="red"))
     rejected = sum(bool(one.problems) for one in shown)
-    console.print(f"\n{len(shown)} records: {len(shown) - rejected} mapped, {rejected} rejected. Nothing was written.")
+    dropped = sum(one.dropped is not None for one in shown)
+    mapped = len(shown) - rejected - dropped
+    left_out = f"{dropped} dropped, " if dropped else ""
+    console.print(f"\n{len(shown)} records: {mapped} mapped, {left_out}{rejected} rejected. Nothing was written.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,3 +118,17 @@ def printable(value: object, *, width: int = 60) -> str:
     """A vendor's value for a terminal: one line, no control characters, not longer than `width`."""
     text = "".join(sign if sign.isprintable() else " " if sign in "\t\r\n" else "�" for sign in str(value))
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def shown(value: object | None) -> str:
+    """A value of a field for a terminal; ∅ where there is none."""
+    return "∅" if value is None else printable(value)
+
+
+def echo_table(lines: Sequence[Sequence[str]]) -> None:
+    """Print lines of texts in columns, the first line as their heads."""
+    import click
+
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())

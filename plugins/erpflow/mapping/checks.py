@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from erpflow.errors import suggestion
+from erpflow.mapping.complaints import Problem, Where
 from erpflow.mapping.kinds import FieldType, OnMissing
 from erpflow.mapping.paths import Path, dotted, parse_path
 from erpflow.mapping.pipeline import bound, constant_text, default_text
+from erpflow.mapping.record_checks import check_records, written_back
+from erpflow.mapping.template_use import given_names
 from erpflow.mapping.values import Refused, canonical, excerpt
 from erpflow.vocabulary import Deletes, Direction, FieldConflict
 
 if TYPE_CHECKING:
     from erpflow.mapping.model import Children, FieldSpec, Mapping
-
-Where = tuple[str | int, ...]
 
 _WORDS = frozenset({FieldType.TEXT, FieldType.LOOKUP})
 _ORDERED = frozenset({FieldType.NUMBER, FieldType.DATE, FieldType.DATETIME})
@@ -33,14 +33,6 @@ RULES: dict[str, frozenset[FieldType]] = {
     "lookup": frozenset({FieldType.LOOKUP}),
 }
 """The field types each rule works on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong: where in the file, and `found X, allowed Y`."""
-
-    where: Where
-    message: str
 
 
 def check_field(spec: FieldSpec) -> list[Problem]:
@@ -158,7 +150,7 @@ _FIELD_CHECKS: tuple[Callable[[FieldSpec], Iterator[Problem]], ...] = (
 
 def check_mapping(mapping: Mapping) -> list[Problem]:
     """What is wrong across the fields of a mapping."""
-    checks = (_match_on, _columns, _child_tables, _child_conflicts, _directions, _deletes)
+    checks = (_match_on, _columns, _child_tables, _child_conflicts, _directions, _deletes, check_records)
     return [problem for check in checks for problem in check(mapping)]
 
 
@@ -233,42 +225,66 @@ def _deletes(mapping: Mapping) -> Iterator[Problem]:
 def _directions(mapping: Mapping) -> Iterator[Problem]:
     pulls = mapping.direction is not Direction.PUSH
     pushes = mapping.direction is not Direction.PULL
+    if mapping.batch and not pulls:
+        yield Problem(("batch",), "found templates in a mapping that only pushes, allowed where a pull makes rows")
     for where, part in _parts(mapping):
         if pulls and not any(spec.pulls() for spec in part.fields):
             yield Problem((*where, "fields"), "found no field that pulls, allowed one at least")
         if pushes and not any(spec.pushes() for spec in part.fields):
             yield Problem((*where, "fields"), "found no field that pushes, allowed one at least")
         if pushes:
-            yield from _way_back((*where, "fields"), part)
+            yield from _one_way((*where, "fields"), part)
+    if pushes:
+        names = given_names(mapping.record)
+        own = ((where, path, path[0] in names) for where, path in _written(("fields",), mapping.fields))
+        places = [
+            *((where, path, False) for where, path in _written_besides(mapping)),
+            *written_back(mapping),
+            *own,
+        ]
+        for named in (False, True):
+            yield from _collisions((where, path) for where, path, by_name in places if by_name is named)
+        for position, child in enumerate(mapping.children):
+            yield from _collisions(_written(("children", position, "fields"), child.fields))
 
 
-def _written_besides(part: Mapping | Children) -> dict[Path, str]:
+def _written_besides(mapping: Mapping) -> Iterator[tuple[Where, Path]]:
     """The places of the remote record that a push writes itself."""
-    remote = part.remote
-    if isinstance(remote, str | tuple):
-        return {}
-    paths = [remote.external_id, remote.deleted.path if remote.deleted else None]
-    return {parse_path(text): text for text in paths if text is not None}
+    remote = mapping.remote
+    if remote.external_id is not None:
+        yield ("remote", "external_id"), parse_path(remote.external_id)
+    if remote.deleted is not None:
+        yield ("remote", "deleted", "path"), parse_path(remote.deleted.path)
 
 
-def _way_back(where: Where, part: Mapping | Children) -> Iterator[Problem]:
-    written = _written_besides(part)
+def _one_way(where: Where, part: Mapping | Children) -> Iterator[Problem]:
+    """A field that pushes has only transforms with a way back."""
     for position, spec in enumerate(part.fields):
-        if not spec.pushes():
-            continue
-        path = spec.paths[0]
-        for number, use in enumerate(spec.transform):
+        for use in spec.transform if spec.pushes() else ():
             if use.backward() is None:
+                within = f" ({use.origin})" if use.origin else ""
                 yield Problem(
-                    (*where, position, "transform", number),
-                    f'found "{use.transform.name}", which has no way back for a push; allowed with only: pull',
+                    (*where, position, "transform", use.number),
+                    f'found "{use.transform.name}"{within}, which has no way back for a push; allowed with only: pull',
                 )
+
+
+def _written(where: Where, fields: tuple[FieldSpec, ...]) -> Iterator[tuple[Where, Path]]:
+    """Where the fields that push write."""
+    for position, spec in enumerate(fields):
+        if spec.pushes():
+            yield (*where, position, "remote"), spec.paths[0]
+
+
+def _collisions(places: Iterable[tuple[Where, Path]]) -> Iterator[Problem]:
+    written: dict[Path, str] = {}
+    for where, path in places:
         if any(isinstance(step, int) and step > 0 for step in path):
-            yield Problem((*where, position, "remote"), "found a list position above 0, allowed 0 where a field pushes")
+            yield Problem(where, "found a list position above 0, allowed 0 where a field pushes")
         for other in written:
             if path[: len(other)] == other or other[: len(path)] == path:
                 yield Problem(
-                    (*where, position, "remote"),
+                    where,
                     f'found "{dotted(path)}" and elsewhere "{written[other]}", allowed one field for each place',
                 )
         written[path] = dotted(path)

@@ -20,14 +20,18 @@ from zoneinfo import ZoneInfoNotFoundError
 import msgspec
 
 from erpflow.errors import ConfigError, FieldProblem, RecordRejected
-from erpflow.mapping.emit import Column, Lines, Variant, write_identify, write_program
-from erpflow.mapping.lines import as_line, join
+from erpflow.mapping.batch import Refine, Refined, refiner
+from erpflow.mapping.emit import Column, Giver, Lines, Variant, write_identify, write_program
+from erpflow.mapping.lines import Row, as_line, join
 from erpflow.mapping.model import Children, FieldSpec, Lookup, Mapping
 from erpflow.mapping.paths import Path, dig, dig_first, parse_path, peek
 from erpflow.mapping.pipeline import constant_text, default_text, field_reader, zone_of
+from erpflow.mapping.problems import Problems, note, problem_of
 from erpflow.mapping.push import PushProgram, compile_push
+from erpflow.mapping.record import FAILED, giver
 from erpflow.mapping.shape import Node, add_lines, struct_of, tree
 from erpflow.mapping.shortcuts import names_used, shortcut_of
+from erpflow.mapping.template_use import given_names
 from erpflow.mapping.values import Refused, excerpt, refuse_misfit, to_key
 from erpflow.vocabulary import Direction
 
@@ -37,6 +41,8 @@ __all__ = [
     "MappedRecord",
     "PullProgram",
     "PushProgram",
+    "Refined",
+    "Row",
     "compile_identity",
     "compile_pull",
     "compile_push",
@@ -44,10 +50,6 @@ __all__ = [
 
 RawBytes = msgspec.Raw | bytes
 """One record as JSON bytes, not parsed."""
-
-Row = tuple[str | None, ...]
-MAX_PROBLEMS = 100
-"""Problems kept per record: a list of ten thousand bad lines says no more than its first hundred."""
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 """What a decoder raises for bytes it cannot read: malformed, not UTF-8, an absurd number, too deep."""
@@ -88,6 +90,9 @@ class PullProgram:
     `identify(raw)` gives the record's key and the text of its modification time. `map_record(raw)` gives the whole
     record, `map_line(raw)` the same with its row as a line. All take any bytes, and raise RecordRejected and nothing
     else.
+
+    `refine(rows)` applies the batch templates to the rows (`values`) of a chunk, and raises nothing at all; None when
+    the mapping has none.
     """
 
     mapping: Mapping
@@ -99,26 +104,12 @@ class PullProgram:
     identify: Callable[[RawBytes], tuple[str, str | None]]
     map_record: Callable[[RawBytes], MappedRecord]
     map_line: Callable[[RawBytes], tuple[str, tuple[list[Row], ...]]]
+    refine: Refine | None
     source: str
 
     def with_zone(self, zone: str) -> PullProgram:
         """The same program for times without an offset that are meant in another zone."""
         return self if zone == self.zone else compile_pull(self.mapping, zone=zone)
-
-
-Problems = list[FieldProblem] | None
-
-
-def _note(problems: Problems, problem: FieldProblem) -> list[FieldProblem]:
-    noted = problems if problems is not None else []
-    if len(noted) < MAX_PROBLEMS:
-        noted.append(problem)
-    return noted
-
-
-def _problem(column: str, remote: str, refused: Refused) -> FieldProblem:
-    message = f"{column} (from {remote}): {refused.message}"
-    return FieldProblem(field=column, rule=refused.rule, message=message, value=excerpt(refused.value))
 
 
 def _rescue(read: Callable[[Any], str | None], column: str, remote: str, table: str | None) -> Callable[..., Any]:
@@ -132,21 +123,35 @@ def _rescue(read: Callable[[Any], str | None], column: str, remote: str, table: 
         except Exception as error:  # noqa: BLE001 - a value so odd that reading it fails is its own problem, not the page's
             found = Refused("type", f"{excerpt(value)} cannot be read: {type(error).__name__}", value=value)
         name = column if table is None else f"{table}[{line}].{column}"
-        return None, _note(problems, _problem(name, remote, found))
+        return None, note(problems, problem_of(name, remote, found))
 
     return rescue
 
 
-def _column(spec: FieldSpec, *, zone: tzinfo, required: bool, table: str | None = None) -> Column:
+def _unless_failed(rescue: Callable[..., Any]) -> Callable[..., Any]:
+    """The long way of a field that reads what a template gives: nothing, when the template has a problem already."""
+
+    def rescue_given(value: Any, problems: Problems) -> tuple[str | None, Problems]:
+        return (None, problems) if value is FAILED else rescue(value, problems)
+
+    return rescue_given
+
+
+def _column(
+    spec: FieldSpec, *, zone: tzinfo, required: bool, table: str | None = None, names: frozenset[str] = frozenset()
+) -> Column:
     if spec.value is not None:
         return Column(constant=constant_text(spec, zone=zone))
     read = field_reader(spec, zone=zone, required=required)
     default = default_text(spec, zone=zone)
+    rescue = _rescue(read, spec.local or "", " or ".join(spec.remote or ()), table)
+    # A short cut takes a value for one that JSON can hold; what a template gives may be anything.
+    given = any(path[0] in names for path in spec.paths)
     return Column(
         constant=None,
         paths=spec.paths,
-        rescue=_rescue(read, spec.local or "", " or ".join(spec.remote or ()), table),
-        shortcut=shortcut_of(spec, zone=zone, required=required),
+        rescue=_unless_failed(rescue) if given else rescue,
+        shortcut=None if given else shortcut_of(spec, zone=zone, required=required),
         none=None if required and default is None else repr(default),
     )
 
@@ -171,6 +176,16 @@ def _paths(part: Mapping | Children) -> list[Path]:
     return [path for spec in _pulled(part) if spec.value is None for path in spec.paths]
 
 
+def _record_paths(mapping: Mapping) -> list[Path]:
+    """The places in the record that fields and record templates read."""
+    names = given_names(mapping.record)
+    found = [path for path in _paths(mapping) if path[0] not in names]
+    for position, use in enumerate(mapping.record):
+        before = given_names(mapping.record[:position])
+        found += [path for paths in use.paths for path in paths if path[0] not in before]
+    return found
+
+
 def _lines(child: Children, *, zone: tzinfo) -> Lines:
     table = child.local.partition(".")[2]
     remote = " or ".join(child.remote)
@@ -187,17 +202,17 @@ def _lines(child: Children, *, zone: tzinfo) -> Lines:
             refused = Refused("shape", f"expected a list of lines, found {excerpt(items)}", value=items)
         except Refused as misfit:
             refused = misfit
-        return [], _note(problems, _problem(table, remote, refused))
+        return [], note(problems, problem_of(table, remote, refused))
 
     def odd(line: Any, problems: Problems, number: int) -> Problems:
         refused = Refused("shape", f"expected an object for each line, found {excerpt(line)}", value=line)
-        return _note(problems, _problem(f"{table}[{number}]", remote, refused))
+        return note(problems, problem_of(f"{table}[{number}]", remote, refused))
 
     def repeated(rows: list[Row], problems: Problems) -> Problems:
         keys = [row[key] for row in rows]
         twice = next(k for k in keys if keys.count(k) > 1)
         refused = Refused("unique", f"two lines have the same {child.key}, {excerpt(twice)}", value=twice)
-        return _note(problems, _problem(f"{table}.{child.key}", remote, refused))
+        return note(problems, problem_of(f"{table}.{child.key}", remote, refused))
 
     specs = _pulled(child)
     key = next(position for position, spec in enumerate(specs) if spec.local == child.key)
@@ -264,16 +279,18 @@ def _compile_identify(mapping: Mapping, names: dict[str, Any]) -> str:
 
 
 def _compile_mapping(mapping: Mapping, names: dict[str, Any], zone: tzinfo) -> str:
-    columns = [_column(spec, zone=zone, required=spec.required) for spec in _pulled(mapping)]
+    names_given = given_names(mapping.record)
+    columns = [_column(spec, zone=zone, required=spec.required, names=names_given) for spec in _pulled(mapping)]
     lines = [_lines(child, zone=zone) for child in mapping.children]
-    node: Node = tree(_paths(mapping))
+    givers = [Giver(use.paths, use.names, giver(use)) for use in mapping.record]
+    node: Node = tree(_record_paths(mapping))
     for child in lines:
         add_lines(node, child.paths, child.node)
     variants = [Variant.LOOSE, Variant.CAREFUL]
     if node.nameable():
         names["decode"] = msgspec.json.Decoder(struct_of(node), float_hook=Decimal).decode
         variants[:0] = [Variant.TYPED, Variant.LINE]
-    return write_program(names, node, columns, lines, variants=variants)
+    return write_program(names, node, columns, lines, givers=givers, variants=variants)
 
 
 def compile_identity(mapping: Mapping) -> Callable[[RawBytes], tuple[str, str | None]]:
@@ -334,5 +351,6 @@ def compile_pull(mapping: Mapping, *, zone: str = "UTC") -> PullProgram:
         identify=names.get("identify", names["identify_loose"]),
         map_record=names.get("typed", names["careful"]),
         map_line=names.get("line", lambda raw: as_line(names["careful"](raw))),
+        refine=refiner(mapping, zone=place),
         source=source,
     )

@@ -68,27 +68,36 @@ class Writer:
 
 @dataclass(slots=True)
 class Reach:
-    """Writes how to get from a record (the variable `root`) to the values of paths."""
+    """Writes how to get from a record (the variable `root`) to the values of paths.
+
+    `given` are the variables of the values that record templates gave so far, by name: a name hides a path.
+    """
 
     writer: Writer
     root: str
     node: Node
     variant: Variant
+    given: dict[str | int, str] = field(default_factory=dict)
     _known: dict[Path, str] = field(default_factory=dict)
 
     def fetch(self, target: str, paths: Sequence[Path]) -> None:
         """Assign the value of the first path that has one."""
-        if not self.variant.reads_struct:
+        if not self.variant.reads_struct and not any(path[0] in self.given for path in paths):
             self.writer.put(f"{target} = {self._loose(paths)}")
             return
-        self.writer.put(f"{target} = {self._typed(paths[0], 'dig' if len(paths) == 1 else 'peek')}")
+        self.writer.put(f"{target} = {self._reached(paths[0], 'dig' if len(paths) == 1 else 'peek')}")
         for path in paths[1:]:
             self.writer.put(f'if {target} is None or {target} == "":')
             self.writer.indent()
             saved = dict(self._known)
-            self.writer.put(f"{target} = {self._typed(path, 'peek')}")
+            self.writer.put(f"{target} = {self._reached(path, 'peek')}")
             self._known = saved  # what was reached inside the `if` is not there outside of it
             self.writer.dedent()
+
+    def _reached(self, path: Path, digger: str) -> str:
+        if path[0] in self.given:
+            return self.given[path[0]]
+        return self._typed(path, digger) if self.variant.reads_struct else f"{digger}({self.root}, {path!r})"
 
     def _loose(self, paths: Sequence[Path]) -> str:
         if len(paths) > 1:
@@ -154,6 +163,29 @@ class Column:
             writer.put("else:", f"    {rescued}")
         else:
             writer.put(rescued)
+
+
+@dataclass(frozen=True, slots=True)
+class Giver:
+    """One record template: the paths of each value it reads, the names of those it gives, and what makes them.
+
+    `give(values, problems)` returns a tuple with a value for each name, and the problems with its own added.
+    """
+
+    reads: tuple[tuple[Path, ...], ...]
+    names: tuple[str, ...]
+    give: Callable[..., Any]
+
+    def write(self, writer: Writer, reach: Reach) -> None:
+        """The code that assigns the given values to variables of their own, which `reach` then finds by name."""
+        values = [f"a{number}" for number in range(len(self.reads))]
+        for value, paths in zip(values, self.reads, strict=True):
+            reach.fetch(value, paths)
+        first = len(reach.given)
+        targets = [f"g{first + number}" for number in range(len(self.names))]
+        give = writer.name("give", self.give)
+        writer.put(f"({', '.join(targets)},), p = {give}(({', '.join(values)},), p)")
+        reach.given |= dict(zip(self.names, targets, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +275,7 @@ def write_program(
     columns: Sequence[Column],
     children: Sequence[Lines],
     *,
+    givers: Sequence[Giver],
     variants: Sequence[Variant],
 ) -> str:
     """The source of the mapping functions, one for each variant; what they name is added to `names`."""
@@ -252,6 +285,8 @@ def write_program(
         writer.indent()
         writer.put("p = None")
         reach = Reach(writer, "r", node, variant)
+        for giver in givers:
+            giver.write(writer, reach)
         row = write_columns(writer, reach, columns, prefix="o")
         for number, lines in enumerate(children):
             write_lines(writer, reach, lines, target=f"c{number}")

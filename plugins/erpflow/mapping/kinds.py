@@ -1,4 +1,4 @@
-"""The closed sets of words a mapping's fields are made of."""
+"""The closed sets of words that mappings and templates are made of."""
 
 from __future__ import annotations
 
@@ -30,3 +30,11 @@ class OnMissing(StrEnum):
 
     REJECT = "reject"
     NULL = "null"
+
+
+class Level(StrEnum):
+    """What a template works on: the value of a field, the values of a record, or the rows of a chunk."""
+
+    FIELD = "field"
+    RECORD = "record"
+    BATCH = "batch"

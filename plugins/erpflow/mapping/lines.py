@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+Row = tuple[str | None, ...]
+"""A mapped row: each column in Postgres text format, None for a null."""
+
 FIELD = "\x01"
 """Between two columns."""
 

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from erpflow.errors import ConfigError, suggestion
-from erpflow.mapping.checks import Problem, Where, check_mapping
+from erpflow.errors import ConfigError
+from erpflow.mapping.checks import check_mapping
+from erpflow.mapping.complaints import Problem, Where
+from erpflow.mapping.explain import explained, plain_report, report
+from erpflow.mapping.forms import COLUMN_PATTERN, Part
 from erpflow.mapping.model import (
-    COLUMN_PATTERN,
-    NAME_PATTERN,
-    TABLE_PATTERN,
     Children,
     DeletesEachWay,
     FieldSpec,
     Local,
     Lookup,
     Mapping,
-    Part,
     Remote,
     RemoteFlag,
 )
-from erpflow.mapping.paths import dotted
-from erpflow.mapping.transforms import known_transforms, load_transforms
+from erpflow.mapping.templates import Kept, Templates, find_templates
 from erpflow.mapping.values import excerpt
-from erpflow.mapping.yamlfile import YamlFile, read_yaml
+from erpflow.mapping.yamlfile import read_yaml
 
 _STAND_INS: dict[str, Any] = {
     "system": "x",
@@ -38,19 +35,6 @@ _STAND_INS: dict[str, Any] = {
 }
 """What takes the place of a broken part while the other parts are checked."""
 
-_PLURALS = {
-    "string_type": "a text",
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "tuple_type": "a list",
-    "too_short": "one at least",
-}
-_NAMES = {
-    NAME_PATTERN: "a name in small letters, digits and _",
-    COLUMN_PATTERN: "a name in letters, digits and _",
-    TABLE_PATTERN: "schema.table, in letters, digits and _",
-}
-
 
 def find_mappings(folder: Path) -> list[Path]:
     """The mapping files below `folder`, `<system>/<entity>.yaml`, in order; templates are none."""
@@ -58,51 +42,45 @@ def find_mappings(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file() and "templates" not in path.relative_to(folder).parts)
 
 
-def load_mapping(path: Path, *, transforms: Path | None = None) -> Mapping:
+def load_mapping(path: Path, *, transforms: Path | None = None, kept: Kept | None = None) -> Mapping:
     """The checked mapping of a file.
 
-    `transforms` is the folder of the user's transforms; by default `transforms` beside the `mappings` folder the
-    file is in. Raises ConfigError with a line `file:line: key: found X, allowed Y` for every mistake.
+    `transforms` is the folder of the user's functions; by default `transforms` beside the `mappings` folder the file
+    is in. Templates are those of `templates` in the `mappings` folder, and those `kept` elsewhere, name to content; a
+    file comes before a kept one. Raises ConfigError with a line `file:line: key: found X, allowed Y` for every mistake.
     """
-    folder = transforms or path.resolve().parent.parent.parent / "transforms"
-    if folder.is_dir():
-        load_transforms(folder)
+    folder = path.resolve().parent.parent
+    templates = find_templates(folder / "templates", transforms=transforms, kept=kept)
     file = read_yaml(path)
-    mapping, problems = _checked(file.data)
-    lines = [(line, key, message) for line, key, message in file.problems]
-    lines += [(file.line_of(problem.where), dotted(problem.where), problem.message) for problem in problems]
+    mapping, problems = _checked(file.data, templates)
+    lines = report(file, problems)
     if mapping is None or lines:
-        raise ConfigError(_report(file, lines))
+        raise ConfigError("\n".join(lines))
     return mapping
 
 
-def parse_mapping(data: Any, *, name: str) -> Mapping:
-    """The checked mapping of plain data (an API body); `name` stands where the file would in messages."""
-    mapping, problems = _checked(data)
+def parse_mapping(data: Any, *, name: str, templates: Templates | None = None) -> Mapping:
+    """The checked mapping of plain data (an API body); `name` stands where the file would in messages.
+
+    Without `templates` it may name none, and of transforms all that were ever read.
+    """
+    mapping, problems = _checked(data, templates)
     if mapping is None or problems:
-        found = (f"{name}: {dotted(problem.where)}: {problem.message}" for problem in problems)
-        raise ConfigError("\n".join(found))
+        raise ConfigError("\n".join(plain_report(name, problems)))
     return mapping
 
 
-def _report(file: YamlFile, lines: Iterable[tuple[int, str, str]]) -> str:
-    return "\n".join(
-        f"{file.path}:{line}: {f'{key}: ' if key else ''}{message}" for line, key, message in sorted(lines)
-    )
-
-
-def _checked(data: Any) -> tuple[Mapping | None, list[Problem]]:
+def _checked(data: Any, templates: Templates | None) -> tuple[Mapping | None, list[Problem]]:
     if not isinstance(data, dict):
         return None, [Problem((), f"found {excerpt(data)}, allowed a table of keys: {', '.join(Mapping.model_fields)}")]
     try:
-        mapping = Mapping.model_validate(data)
+        mapping = Mapping.model_validate(data, context=templates)
         return mapping, check_mapping(mapping)
     except ValidationError as error:
-        problems = [problem for detail in error.errors() for problem in _explain(data, detail)]
-        return None, problems + _check_rest(data, error)
+        return None, explained(data, error, _part_at) + _check_rest(data, error, templates)
 
 
-def _check_rest(data: dict[str, Any], error: ValidationError) -> list[Problem]:
+def _check_rest(data: dict[str, Any], error: ValidationError, templates: Templates | None) -> list[Problem]:
     """The checks across fields, with stand-ins for what is broken, so that one round of mending is enough."""
     wheres = {tuple(detail["loc"]) for detail in error.errors() if detail["type"] != "too_short"}
     broken = {_field_of(where) for where in wheres}
@@ -112,8 +90,11 @@ def _check_rest(data: dict[str, Any], error: ValidationError) -> list[Problem]:
             whole[key] = stand_in | {name: part for name, part in data[key].items() if (key, name) not in wheres}
         else:
             whole.setdefault(key, stand_in)
+    fields = {where for where in broken if len(where) > 1}
+    if any(where[0] == "fields" for where in fields):
+        whole.pop("record", None)  # what its templates lack on the way back may be what is broken
     try:
-        return check_mapping(Mapping.model_validate(_mended(whole, (), {where for where in broken if len(where) > 1})))
+        return check_mapping(Mapping.model_validate(_mended(whole, (), fields), context=templates))
     except ValidationError:
         return []
 
@@ -142,17 +123,6 @@ def _mended(data: Any, where: Where, broken: set[Where]) -> Any:
     return data
 
 
-def _at(data: Any, where: Where) -> Any:
-    for step in where:
-        if isinstance(data, dict):
-            data = data.get(str(step))
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
-            return None
-    return data
-
-
 def _part_at(where: Where) -> type[Part]:
     """The model that knows the keys at a place."""
     names: dict[str, type[Part]] = {
@@ -168,44 +138,3 @@ def _part_at(where: Where) -> type[Part]:
     if words[-1] in ("fields", "children"):
         return FieldSpec if words[-1] == "fields" else Children
     return names.get(words[-1], FieldSpec)
-
-
-def _explain(data: Any, detail: Any) -> Iterator[Problem]:
-    """A complaint of pydantic's as `found X, allowed Y`."""
-    where: Where = tuple(detail["loc"])
-    kind, context = detail["type"], detail.get("ctx", {})
-    found = excerpt(_at(data, where))
-    if kind == "checks":
-        yield from (Problem((*where, *problem.where), problem.message) for problem in context["problems"])
-    elif kind == "extra_forbidden":
-        known = _part_at(where[:-1]).model_fields
-        yield Problem(where, f'found the unknown key "{where[-1]}"{_allowed(str(where[-1]), known)}')
-    elif kind == "missing":
-        yield Problem(where, "found nothing, allowed: this key is required")
-    elif kind == "transform":
-        yield Problem(where, f'found "{context["name"]}"{_allowed(context["name"], known_transforms())}')
-    elif kind == "arguments":
-        yield Problem(where, f"found arguments that do not fit, allowed: {context['usage']}")
-    elif kind == "too_short" and _at(data, where):
-        return  # its items are wrong, and each of them has its own line
-    elif kind == "enum":
-        words = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        yield Problem(where, f"found {found}{_allowed(str(_at(data, where)), words)}")
-    else:
-        yield Problem(where, f"found {found}, allowed {_expected(kind, context, detail['msg'])}")
-
-
-def _allowed(found: str, known: Iterable[str]) -> str:
-    """`, allowed a, b, c (did you mean "b"?)`"""
-    hint, _, names = suggestion(found, known).partition(". Known: ")
-    return f", allowed {names}{hint}"
-
-
-def _expected(kind: str, context: dict[str, Any], message: str) -> str:
-    if "allowed" in context:
-        return str(context["allowed"])
-    if kind == "string_pattern_mismatch":
-        return _NAMES[context["pattern"]]
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return "a table of keys"
-    return _PLURALS.get(kind) or message.removeprefix("Input should be ").removeprefix("Value should ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -10,21 +11,32 @@ from typing import Annotated, Any
 
 import msgspec
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    InstanceOf,
-    PlainSerializer,
     WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from erpflow.mapping.checks import check_field
+from erpflow.mapping.forms import (
+    GIVEN_PATTERN,
+    NAME_PATTERN,
+    Column,
+    Duration,
+    Part,
+    ReadBy,
+    RemotePath,
+    RemotePaths,
+    Scalar,
+    Table,
+    Transforms,
+    ValueMap,
+    listed,
+)
 from erpflow.mapping.kinds import FieldType, Only, OnMissing
 from erpflow.mapping.paths import Path, parse_path
-from erpflow.mapping.transforms import TransformUse
+from erpflow.mapping.template_use import BatchUse, RecordUse, read_batch_use, read_record_use
 from erpflow.vocabulary import Conflict, Deletes, Direction, FieldConflict, FindDeletes, Operation
 
 COMPILER_VERSION = 1
@@ -32,13 +44,6 @@ COMPILER_VERSION = 1
 
 _canonical_json = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 _SHARE = re.compile(r"(100|[0-9]{1,2})%")
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
-TRANSFORM_SCHEMA: dict[str, Any] = {
-    "description": "A transform's name, or {name: arguments}.",
-    "anyOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}],
-}
 _DELETES = {"type": "string", "enum": [word.value for word in Deletes]}
 _EACH_WAY = {
     "type": "object",
@@ -50,42 +55,23 @@ _EACH_WAY = {
         "at_most": {"type": "string", "pattern": f"^{_SHARE.pattern}$"},
     },
 }
-NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
-COLUMN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$"
-TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}\.[A-Za-z_][A-Za-z0-9_$]{0,62}$"
-
-
-def _one_or_more(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-def _path(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise PydanticCustomError("expected", "{allowed}", {"allowed": "a path such as Owner.email"})
-    try:
-        parse_path(value)
-    except ValueError as error:
-        raise PydanticCustomError(
-            "expected", "{allowed}", {"allowed": f"a path such as Owner.email: {error}"}
-        ) from error
-    return value
-
-
-def _scalar(value: Any) -> Any:
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, str | int | Decimal):
-        return value
-    raise PydanticCustomError("expected", "{allowed}", {"allowed": "a text, a number, true or false"})
-
-
-def _duration(value: Any) -> Any:
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if isinstance(value, timedelta):
-        return value
-    if found is None:
-        raise PydanticCustomError("expected", "{allowed}", {"allowed": "a duration such as 30s, 15m, 1h, 1d or 1w"})
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+_PATHS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+_RENAMES = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "reads": {"type": "object", "additionalProperties": _PATHS},
+        "gives": {"type": "object", "additionalProperties": {"type": "string", "pattern": GIVEN_PATTERN}},
+    },
+}
+_BATCH_USE = {"type": "string", "description": "A batch template's name."}
+_RECORD_USE = {
+    "description": "A record template's name, or {name: {reads: {its name: path}, gives: {its name: name here}}}.",
+    "anyOf": [
+        {"type": "string"},
+        {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": _RENAMES},
+    ],
+}
 
 
 def _share(value: Any) -> Any:
@@ -101,56 +87,9 @@ def _whole_or_each_way(value: Any) -> Any:
     return {"pull": value, "push": value} if isinstance(value, str) else value
 
 
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _value_map(value: Any) -> Any:
-    if not isinstance(value, dict) or not value:
-        raise PydanticCustomError("expected", "{allowed}", {"allowed": "a table of local: remote values"})
-    if any("\x00" in str(local) for local in value):
-        raise PydanticCustomError("expected", "{allowed}", {"allowed": "local values without the character U+0000"})
-    return {str(local): _scalar(remote) for local, remote in value.items()}
-
-
-RemotePath = Annotated[str, BeforeValidator(_path), WithJsonSchema({"type": "string", "minLength": 1})]
-RemotePaths = Annotated[
-    tuple[RemotePath, ...],
-    BeforeValidator(_one_or_more),
-    Field(min_length=1),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
-]
-Scalar = Annotated[Any, BeforeValidator(_scalar), WithJsonSchema(_SCALAR_SCHEMA)]
-Column = Annotated[str, Field(pattern=COLUMN_PATTERN)]
-Table = Annotated[str, Field(pattern=TABLE_PATTERN)]
-Duration = Annotated[
-    timedelta, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"})
-]
-Use = Annotated[
-    InstanceOf[TransformUse],
-    BeforeValidator(TransformUse.read),
-    PlainSerializer(TransformUse.canonical),
-    WithJsonSchema(TRANSFORM_SCHEMA),
-]
-Transforms = Annotated[
-    tuple[Use, ...],
-    BeforeValidator(_listed),
-    WithJsonSchema({"anyOf": [TRANSFORM_SCHEMA, {"type": "array", "items": TRANSFORM_SCHEMA}]}),
-]
 Share = Annotated[
     Decimal, BeforeValidator(_share), WithJsonSchema({"type": "string", "pattern": f"^{_SHARE.pattern}$"})
 ]
-ValueMap = Annotated[
-    dict[str, Any],
-    BeforeValidator(_value_map),
-    WithJsonSchema({"type": "object", "minProperties": 1, "additionalProperties": _SCALAR_SCHEMA}),
-]
-
-
-class Part(BaseModel):
-    """Every part of the file: no key it does not know, nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class RemoteFlag(Part):
@@ -256,6 +195,18 @@ class FieldSpec(Part):
         return self.remote is not None and self.only is not Only.PULL
 
 
+RecordUses = Annotated[
+    tuple[Annotated[RecordUse, ReadBy(read_record_use, RecordUse.canonical)], ...],
+    BeforeValidator(listed),
+    WithJsonSchema({"anyOf": [_RECORD_USE, {"type": "array", "items": _RECORD_USE}]}),
+]
+BatchUses = Annotated[
+    tuple[Annotated[BatchUse, ReadBy(read_batch_use, BatchUse.canonical)], ...],
+    BeforeValidator(listed),
+    WithJsonSchema({"anyOf": [_BATCH_USE, {"type": "array", "items": _BATCH_USE}]}),
+]
+
+
 class Children(Part):
     """The lines of a record: a list inside the remote record, rows of a table of ours."""
 
@@ -292,13 +243,22 @@ class Mapping(Part):
     every: Duration = timedelta(minutes=30)
     fields: Annotated[tuple[FieldSpec, ...], Field(min_length=1)]
     children: tuple[Children, ...] = ()
+    record: RecordUses = ()
+    batch: BatchUses = ()
+
+    def specs(self) -> Iterator[FieldSpec]:
+        """Every field, those of lines too."""
+        yield from self.fields
+        for child in self.children:
+            yield from child.fields
 
     @property
     def version(self) -> str:
         """16 hex digits over everything that decides what a record becomes.
 
         Comments, the order of keys, `every`, `conflict`, `deletes`, `direction` and `writes` do not change it: they
-        decide when and whether, not what. The source of the user's transforms does.
+        decide when and whether, not what. The source of the user's functions does; a field template counts as its
+        chain.
         """
         policy: Any = {"__all__": {"conflict"}}
         content = self.model_dump(
@@ -309,13 +269,7 @@ class Mapping(Part):
             },
             exclude_defaults=True,
         )
-        digests = sorted(
-            {
-                use.digest
-                for fields in (self.fields, *(child.fields for child in self.children))
-                for f in fields
-                for use in f.transform
-            }
-        )
-        canonical = _canonical_json([COMPILER_VERSION, content, digests])
+        digests = {use.digest for spec in self.specs() for use in spec.transform}
+        digests |= {use.digest for use in self.record} | {use.digest for use in self.batch}
+        canonical = _canonical_json([COMPILER_VERSION, content, sorted(digests)])
         return sha256(canonical).hexdigest()[:16]

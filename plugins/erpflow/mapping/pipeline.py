@@ -66,20 +66,21 @@ def converter(spec: FieldSpec, *, zone: tzinfo) -> Convert:
     return _words(spec, to_key if spec.type is FieldType.LOOKUP else to_text)
 
 
-def default_text(spec: FieldSpec, *, zone: tzinfo) -> str | None:
-    """The default of `spec` as Postgres reads it; it is a local value, so a picklist's is one of the local names."""
-    if spec.default is None:
-        return None
+def local_converter(spec: FieldSpec, *, zone: tzinfo) -> Convert:
+    """Like `converter`, of a value that is a local one already: a picklist's is one of the local names."""
     if spec.type is FieldType.PICKLIST:
-        return _local_name(spec, spec.default)
-    return converter(spec, zone=zone)(spec.default)
+        return lambda value: _local_name(spec, value)
+    return converter(spec, zone=zone)
+
+
+def default_text(spec: FieldSpec, *, zone: tzinfo) -> str | None:
+    """The default of `spec`, a local value, as Postgres reads it."""
+    return None if spec.default is None else local_converter(spec, zone=zone)(spec.default)
 
 
 def constant_text(spec: FieldSpec, *, zone: tzinfo) -> str:
     """The constant `value` of `spec` as Postgres reads it."""
-    if spec.type is FieldType.PICKLIST:
-        return _local_name(spec, spec.value)
-    return converter(spec, zone=zone)(spec.value)
+    return local_converter(spec, zone=zone)(spec.value)
 
 
 def _local_name(spec: FieldSpec, value: Any) -> str:
@@ -89,10 +90,23 @@ def _local_name(spec: FieldSpec, value: Any) -> str:
     return name
 
 
-def field_reader(spec: FieldSpec, *, zone: tzinfo, required: bool | None = None) -> Callable[[Any], str | None]:
+Read = Callable[[Any], str | None]
+
+
+def field_reader(spec: FieldSpec, *, zone: tzinfo, required: bool | None = None) -> Read:
     """The whole way of one remote value into one local column. The function raises Refused, and nothing else."""
     steps = [use.forward() for use in spec.transform]
-    convert = converter(spec, zone=zone)
+    return _reader(spec, steps, converter(spec, zone=zone), zone=zone, required=required)
+
+
+def local_reader(spec: FieldSpec, *, zone: tzinfo) -> Read:
+    """The same of a value that is a local one already: default, required, type and rules. Raises Refused."""
+    return _reader(spec, [], local_converter(spec, zone=zone), zone=zone)
+
+
+def _reader(
+    spec: FieldSpec, steps: list[Convert], convert: Convert, *, zone: tzinfo, required: bool | None = None
+) -> Read:
     default = default_text(spec, zone=zone)
     needed = spec.required if required is None else required
     keeps_empty = spec.type is FieldType.TEXT

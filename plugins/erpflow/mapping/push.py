@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from collections.abc import Mapping as Row
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
@@ -14,6 +14,8 @@ from erpflow.errors import ConfigError, FieldProblem, RecordRejected, suggestion
 from erpflow.mapping.kinds import FieldType
 from erpflow.mapping.paths import Path, plant
 from erpflow.mapping.pipeline import converter, zone_of
+from erpflow.mapping.record import Taker, takers
+from erpflow.mapping.template_use import given_names
 from erpflow.mapping.values import (
     Refused,
     canonical,
@@ -38,11 +40,15 @@ ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class PushField:
-    """One remote field: where it goes, the local column it comes from (None: a constant), and how."""
+    """One remote field: where it goes, the local column it comes from (None: a constant), and how.
+
+    `named`: it goes to the name of a value that a record template takes back, not into the record.
+    """
 
     column: str | None
     path: Path
     give: Callable[[Any], Any]
+    named: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +70,30 @@ class PushProgram:
 
     Decimals stay Decimals: encode the result with `msgspec.json.Encoder(decimal_format="number")`, which writes a JSON
     number with exactly these digits. A vendor that wants text for money says so in its connector.
+
+    `records` are the record templates to go back through. Each needs all of its columns to write what it once read: a
+    row that holds some of the columns of one group in `together` and not all of them is rejected.
     """
 
     mapping: Mapping
     zone: str
     fields: tuple[PushField, ...]
+    records: tuple[Taker, ...]
     lines: tuple[PushLines, ...]
     lookups: tuple[str, ...]
+
+    @property
+    def together(self) -> tuple[frozenset[str], ...]:
+        """Groups of columns of which a row must hold all or none."""
+        return tuple(taker.columns for taker in self.records if len(taker.columns) > 1)
+
+    def with_companions(self, columns: Collection[str]) -> list[str]:
+        """The columns in their order, and after them those that must be sent whenever one of them is."""
+        found = dict.fromkeys(columns)
+        for group in self.together:
+            if not group.isdisjoint(found):
+                found |= dict.fromkeys(sorted(group))
+        return list(found)
 
     def map_row(self, row: Row[str, Any], *, constants: bool = True) -> dict[str, Any]:
         """The remote record of a local row. Raises RecordRejected with every problem of the row.
@@ -78,14 +101,19 @@ class PushProgram:
         Without `constants` only what the row holds is written: an update sends what changed, and constants do not.
         """
         problems: list[FieldProblem] = []
-        fields = self.fields if constants else tuple(field for field in self.fields if field.column is not None)
-        record = _write(fields, row, "", problems)
+        fields = self.fields
+        if not constants:  # those that a template takes back are part of what it writes
+            fields = tuple(field for field in fields if field.column is not None or field.named)
+        given: dict[str, Any] = {}
+        record = _write(fields, row, "", problems, given)
+        for taker in self.records:
+            taker.take(row, given, record, problems)
         for lines in self.lines:
             rows = row.get(lines.table)
             if rows is None:
                 continue
             name = lines.table.partition(".")[2]
-            made = [_write(lines.fields, line, f"{name}[{n}].", problems) for n, line in enumerate(rows)]
+            made = [_write(lines.fields, line, f"{name}[{n}].", problems, given) for n, line in enumerate(rows)]
             plant(record, lines.path, made)
         if problems:
             raise RecordRejected(problems)
@@ -93,7 +121,7 @@ class PushProgram:
 
 
 def _write(
-    fields: tuple[PushField, ...], row: Row[str, Any], prefix: str, problems: list[FieldProblem]
+    fields: tuple[PushField, ...], row: Row[str, Any], prefix: str, problems: list[FieldProblem], given: dict[str, Any]
 ) -> dict[str, Any]:
     record: dict[str, Any] = {}
     for field in fields:
@@ -101,7 +129,7 @@ def _write(
         if value is ABSENT:
             continue
         try:
-            plant(record, field.path, field.give(value))
+            plant(given if field.named else record, field.path, field.give(value))
         except Refused as refused:
             name = f"{prefix}{field.column}"
             problems.append(FieldProblem(name, refused.rule, f"{name}: {refused.message}", excerpt(refused.value)))
@@ -179,9 +207,14 @@ def _constant(spec: FieldSpec, zone: tzinfo) -> Callable[[Any], Any]:
     return lambda _: fixed
 
 
-def _fields(part: Mapping | Children, zone: tzinfo) -> tuple[PushField, ...]:
+def _fields(part: Mapping | Children, zone: tzinfo, names: frozenset[str] = frozenset()) -> tuple[PushField, ...]:
     return tuple(
-        PushField(spec.local, spec.paths[0], _constant(spec, zone) if spec.value is not None else _giver(spec, zone))
+        PushField(
+            column=spec.local,
+            path=spec.paths[0],
+            give=_constant(spec, zone) if spec.value is not None else _giver(spec, zone),
+            named=spec.paths[0][0] in names,
+        )
         for spec in part.fields
         if spec.pushes()
     )
@@ -204,7 +237,8 @@ def compile_push(mapping: Mapping, *, zone: str = "UTC") -> PushProgram:
     return PushProgram(
         mapping=mapping,
         zone=zone,
-        fields=_fields(mapping, place),
+        fields=_fields(mapping, place, given_names(mapping.record)),
+        records=takers(mapping),
         lines=tuple(PushLines(child.local, child.paths[0], _fields(child, place)) for child in mapping.children),
         lookups=tuple(
             spec.local for spec in mapping.fields if spec.lookup is not None and spec.pushes() and spec.local

@@ -9,7 +9,8 @@ import json
 import sys
 from typing import Any
 
-from erpflow.mapping.model import TRANSFORM_SCHEMA, Mapping
+from erpflow.mapping.forms import TRANSFORM_SCHEMA
+from erpflow.mapping.model import Mapping
 from erpflow.mapping.transforms import known_transforms
 
 

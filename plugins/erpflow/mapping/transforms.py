@@ -15,38 +15,45 @@ The name of the function is the name in the mapping file; parameters after the v
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints, overload
 
 from pydantic_core import PydanticCustomError
 
 from erpflow.errors import ConfigError
+from erpflow.mapping.functions import batch_transform, record_transform
+from erpflow.mapping.registry import REGISTRY, Source, digest_of, source_being_read
 from erpflow.mapping.values import Refused, excerpt, scalar_text
+
+if TYPE_CHECKING:
+    from erpflow.mapping.templates import Template
+
+__all__ = [
+    "Origin",
+    "Transform",
+    "TransformUse",
+    "batch_transform",
+    "known_transforms",
+    "load_transforms",
+    "record_transform",
+    "transform",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Bound = Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The file a transform came from, and the hash of its text."""
-
-    path: Path
-    digest: str
+TEMPLATE = "template"
+"""Not a transform's name: `{template: name}` in a chain stands for the chain of that field template."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transform:
     """A registered transform: the function, its way back, and what judges its arguments."""
 
+    what: ClassVar[str] = "transform"
     name: str
     apply: Callable[..., Any]
     reverse: Callable[..., Any] | None
@@ -84,43 +91,26 @@ def _fits(value: Any, expected: Any) -> bool:
     return not isinstance(expected, type) or isinstance(value, expected)
 
 
-@dataclass(slots=True)
-class Registry:
-    """The transforms by name."""
-
-    transforms: dict[str, Transform] = field(default_factory=dict)
-
-    def add(self, transform: Transform) -> None:
-        """Raises ConfigError when the name is taken by another file or by a built-in."""
-        taken = self.transforms.get(transform.name)
-        if taken is not None:
-            owner = "built in" if taken.source is None else f"in {taken.source.path}"
-            raise ConfigError(f'The transform "{transform.name}" exists already ({owner}): give this one another name.')
-        self.transforms[transform.name] = transform
-
-    def forget(self, path: Path) -> None:
-        """Drop the transforms of one file, before it is read again or because it is gone."""
-        self.transforms = {n: t for n, t in self.transforms.items() if t.source is None or t.source.path != path}
-
-    def paths_in(self, folder: Path) -> set[Path]:
-        """The files of `folder` that gave transforms."""
-        return {t.source.path for t in self.transforms.values() if t.source and t.source.path.parent == folder}
-
-    def digest_of(self, path: Path) -> str | None:
-        """The hash of the text of `path` when it was read, None if it never was."""
-        return next((t.source.digest for t in self.transforms.values() if t.source and t.source.path == path), None)
+def _exact(value: Any) -> Any:
+    """A number out of a JSON body as the digits it was written with."""
+    return Decimal(repr(value)) if isinstance(value, float) else value
 
 
-_registry = Registry()
-_loading: ContextVar[Source | None] = ContextVar("_loading", default=None)
-
-
-def known_transforms() -> dict[str, Transform]:
-    """Every transform a mapping may name now: the built-in ones and those loaded from files."""
+def known_transforms(folder: Path | None = None) -> dict[str, Transform]:
+    """The transforms a mapping may name: the built-in ones and those read from `folder`; without one, from any."""
     from erpflow.mapping import builtin_transforms  # registers them; imports this module, hence not above
 
     assert builtin_transforms.LOADED  # noqa: S101 - names the import's purpose for the reader and the linter
-    return _registry.transforms
+    return REGISTRY.known(Transform, folder)
+
+
+def load_transforms(folder: Path) -> list[str]:
+    """Read the user's functions of every `*.py` in `folder` (not `_*.py`); a file that changed is read again.
+
+    Returns the names. Raises ConfigError naming file and line when a file cannot be run.
+    """
+    known_transforms()
+    return REGISTRY.read_folder(folder.resolve())
 
 
 @overload
@@ -153,14 +143,16 @@ def transform(
     def register(made: Function) -> Function:
         if not inspect.signature(made).parameters:
             raise ConfigError(f"The transform {made.__name__} takes no value: its first parameter is the value.")
-        _registry.add(
+        if made.__name__ == TEMPLATE:
+            raise ConfigError('A transform cannot be called "template": that word brings in a field template.')
+        REGISTRY.add(
             Transform(
                 name=made.__name__,
                 apply=made,
                 reverse=reverse,
                 check=check,
                 way_back=way_back,
-                source=_loading.get(),
+                source=source_being_read(),
             )
         )
         return made
@@ -189,26 +181,48 @@ def _bind(made: Transform, apply: Callable[..., Any], args: tuple[Any, ...], kwa
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """How a transform came into a chain: through which field templates, outermost first, and where the last says so."""
+
+    templates: tuple[Template, ...]
+    place: str
+
+    def __str__(self) -> str:
+        return f"in the template {self.templates[-1].name}{f', {self.place}' if self.place else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class TransformUse:
-    """A transform as a mapping names it, arguments included and checked."""
+    """A transform as a mapping names it, arguments included and checked.
+
+    `number` is its place in the chain as it is written, where a field template counts as one; `origin` is None for a
+    transform the mapping names itself. Neither makes a difference: a template is its chain written out.
+    """
 
     transform: Transform
     args: tuple[Any, ...] = ()
     kwargs: tuple[tuple[str, Any], ...] = ()
+    number: int = field(default=0, compare=False)
+    origin: Origin | None = field(default=None, compare=False)
 
     @classmethod
-    def read(cls, use: Any) -> TransformUse:
-        """From the file's form: a name, or a table of one name and its arguments. Raises pydantic's error."""
+    def read(cls, use: Any, known: Mapping[str, Transform] | None = None) -> TransformUse:
+        """From the file's form: a name, or a table of one name and its arguments. Raises pydantic's error.
+
+        `known` are the transforms there are; all that were ever read when it is not given.
+        """
         if isinstance(use, TransformUse):
             return use
         name, given = next(iter(use.items())) if isinstance(use, dict) and len(use) == 1 else (use, None)
         if not isinstance(name, str):
             raise PydanticCustomError("expected", "{allowed}", {"allowed": "a transform's name, or {name: arguments}"})
-        made = known_transforms().get(name)
+        transforms = known_transforms() if known is None else known
+        made = transforms.get(name)
         if made is None:
-            raise PydanticCustomError("transform", "{name}", {"name": name})
-        args = tuple(given) if isinstance(given, list) else () if given is None or isinstance(given, dict) else (given,)
-        kwargs = given if isinstance(given, dict) else {}
+            raise PydanticCustomError("unknown", "{name}", {"name": name, "known": sorted(transforms)})
+        listed = given if isinstance(given, list) else [] if given is None or isinstance(given, dict) else [given]
+        args = tuple(map(_exact, listed))
+        kwargs = {key: _exact(value) for key, value in given.items()} if isinstance(given, dict) else {}
         problem = made.problem_with(args, kwargs)
         if problem:
             raise PydanticCustomError("arguments", "{usage}", {"usage": problem})
@@ -228,64 +242,8 @@ class TransformUse:
     @property
     def digest(self) -> str:
         """Changes when a user's source file does; empty for a built-in."""
-        source = self.transform.source
-        return f"{self.transform.name}:{source.digest}" if source else ""
+        return digest_of(self.transform)
 
     def canonical(self) -> list[Any]:
         """Name and arguments, for the mapping's version."""
         return [self.transform.name, list(self.args), [list(pair) for pair in self.kwargs]]
-
-
-@contextmanager
-def _reading(source: Source) -> Iterator[None]:
-    token = _loading.set(source)
-    try:
-        yield
-    finally:
-        _loading.reset(token)
-
-
-def load_transforms(folder: Path) -> list[str]:
-    """Register the transforms of every `*.py` in `folder` (not `_*.py`); a file that changed is read again.
-
-    Returns the names. Raises ConfigError naming file and line when a file cannot be run.
-    """
-    known_transforms()
-    folder = folder.resolve()
-    paths = sorted(folder.glob("[!_]*.py"))
-    for gone in _registry.paths_in(folder) - set(paths):
-        _registry.forget(gone)
-    for path in paths:
-        digest = sha256(path.read_bytes()).hexdigest()[:16]
-        if _registry.digest_of(path) != digest:
-            _registry.forget(path)
-            _run(Source(path, digest))
-    return sorted(t.name for t in _registry.transforms.values() if t.source and t.source.path.parent == folder)
-
-
-def _run(source: Source) -> None:
-    spec = importlib.util.spec_from_file_location(f"erpflow_transforms_{source.path.stem}", source.path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{source.path} cannot be read as a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    with _reading(source):
-        try:
-            spec.loader.exec_module(module)
-        except ConfigError as error:
-            _registry.forget(source.path)
-            raise ConfigError(f"{source.path}: {error}") from error
-        except Exception as error:  # a user's file may raise anything while it is read
-            _registry.forget(source.path)
-            line = _line_in(source.path, error)
-            raise ConfigError(f"{source.path}:{line}: this file of transforms cannot be run: {error!r}") from error
-
-
-def _line_in(path: Path, error: BaseException) -> int:
-    if isinstance(error, SyntaxError) and error.lineno:
-        return error.lineno
-    trace, line = error.__traceback__, 1
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == path:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line

@@ -27,6 +27,20 @@ SELECT least(now(), (SELECT min(xact_start) FROM pg_stat_activity
                      WHERE datname = current_database() AND backend_xid IS NOT NULL))
 """
 
+# A row that could not be sent is tried again when the mapping is another one, and when what it refers to may be known
+# to the vendor by now.
+WORTH_A_TRY: Final = sql.SQL(
+    """
+    (j.mapping_version IS DISTINCT FROM %(version)s
+     OR j.problems @> '[{{"rule": "lookup"}}]' AND EXISTS (
+         SELECT 1 FROM erpflow.erp_sync_logs l
+         JOIN erpflow.erp_sync_configs o ON o.id = l.sync_config_id
+         JOIN erpflow.erp_sync_configs c ON c.connection_id = o.connection_id AND c.id <> o.id
+         WHERE c.id = %(config)s AND l.created_count > 0
+           AND (l.finished_at IS NULL OR l.finished_at > j.last_seen_at)))
+    """
+)
+
 MODIFIED: Final = sql.SQL(
     """
     WITH candidates AS (
@@ -34,6 +48,9 @@ MODIFIED: Final = sql.SQL(
         UNION
         SELECT k.local_id::{kind} FROM erpflow.erp_entity_sync_records k
         WHERE k.sync_config_id = %(config)s AND k.status = 'pending'
+        UNION
+        SELECT j.local_id::{kind} FROM erpflow.erp_rejects j
+        WHERE j.sync_config_id = %(config)s AND j.direction = 'push' AND j.status = 'open' AND {worth_a_try}
     )
     """
 )
@@ -54,7 +71,7 @@ CHANGED_ROWS: Final = sql.SQL(
       AND NOT EXISTS (
           SELECT 1 FROM erpflow.erp_rejects j
           WHERE j.sync_config_id = %(config)s AND j.direction = 'push' AND j.status = 'open'
-            AND j.local_id = t.{key}::text AND j.local_hash = h.hash AND j.mapping_version = %(version)s)
+            AND j.local_id = t.{key}::text AND j.local_hash = h.hash AND NOT {worth_a_try})
       AND NOT EXISTS (
           SELECT 1 FROM erpflow.erp_conflicts c
           WHERE c.sync_config_id = %(config)s AND c.status = 'open' AND c.kind = 'unique_collision'
@@ -223,6 +240,7 @@ def _parts(tracked: Tracked) -> dict[str, sql.Composable]:
         "key": sql.Identifier(tracked.key),
         "kind": tracked.key_type,
         "is_deleted": tracked.is_deleted("t"),
+        "worth_a_try": WORTH_A_TRY.format(),
     }
 
 

@@ -14,24 +14,26 @@ from erpflow.vocabulary import RunRef, SyncConfigId, SyncLogId
 
 RECORD = """
 WITH found AS (
-    SELECT * FROM unnest(%(ids)s::text[], %(payloads)s::bytea[], %(problems)s::text[])
-        AS u (remote_id, payload, problems)
+    SELECT * FROM unnest(%(ids)s::text[], %(payloads)s::bytea[], %(problems)s::text[], %(zones)s::text[])
+        AS u (remote_id, payload, problems, zone)
 ), seen_again AS (
     UPDATE erpflow.erp_rejects r
     SET log_id = %(log)s, problems = u.problems::jsonb, stage = %(stage)s, attempts = r.attempts + 1,
-        last_seen_at = now()
+        last_seen_at = now(), mapping_version = %(version)s
     FROM found u
     WHERE u.remote_id IS NULL AND r.remote_id IS NULL AND r.payload = u.payload AND r.direction = 'pull'
       AND r.sync_config_id = %(config)s AND r.status = 'open'
     RETURNING r.payload
 )
-INSERT INTO erpflow.erp_rejects (tenant_id, sync_config_id, log_id, remote_id, payload, problems, stage)
-SELECT %(tenant)s, %(config)s, %(log)s, u.remote_id, u.payload, u.problems::jsonb, %(stage)s
+INSERT INTO erpflow.erp_rejects
+    (tenant_id, sync_config_id, log_id, remote_id, payload, problems, stage, zone, mapping_version)
+SELECT %(tenant)s, %(config)s, %(log)s, u.remote_id, u.payload, u.problems::jsonb, %(stage)s, u.zone, %(version)s
 FROM found u
 WHERE u.remote_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM seen_again a WHERE a.payload = u.payload)
 ON CONFLICT (sync_config_id, remote_id) WHERE status = 'open' AND direction = 'pull' DO UPDATE
 SET log_id = excluded.log_id, payload = excluded.payload, problems = excluded.problems, stage = excluded.stage,
-    attempts = erp_rejects.attempts + 1, last_seen_at = now()
+    zone = excluded.zone, mapping_version = excluded.mapping_version, attempts = erp_rejects.attempts + 1,
+    last_seen_at = now()
 """
 
 RESOLVE = """
@@ -64,11 +66,15 @@ WHERE log_id = %s ORDER BY last_seen_at DESC, remote_id LIMIT %s
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A refused record: its id if it has one, its bytes as the vendor sent them, and every problem it has."""
+    """A refused record: its id if it has one, its bytes as the vendor sent them, and every problem it has.
+
+    `zone` is that of naive times in it.
+    """
 
     remote_id: str | None
     payload: bytes
     problems: tuple[FieldProblem, ...]
+    zone: str = "UTC"
 
 
 def record(
@@ -77,6 +83,7 @@ def record(
     run: RunRef,
     *,
     stage: str,
+    mapping_version: str,
 ) -> None:
     """Keep rejects; one that is open already for the same record is brought up to date, its attempts counted."""
     if not rejects:
@@ -88,6 +95,8 @@ def record(
             "config": run.config_id,
             "log": run.log_id,
             "stage": stage,
+            "version": mapping_version,
+            "zones": [reject.zone for reject in rejects],
             "ids": [_indexable(reject.remote_id) for reject in rejects],
             "payloads": [reject.payload for reject in rejects],
             "problems": [json.dumps([asdict(problem) for problem in reject.problems]) for reject in rejects],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,6 +50,13 @@ FROM erpflow.erp_sync_logs l
 JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
 JOIN erpflow.erp_connections n ON n.id = c.connection_id
 WHERE l.id = %s
+"""
+
+OVERTAKEN = """
+SELECT 1 FROM erpflow.erp_sync_logs l JOIN erpflow.erp_sync_logs o
+    ON o.sync_config_id = l.sync_config_id AND o.started_at > l.started_at
+WHERE l.id = %s AND o.direction = 'pull' AND NOT o.dry_run AND o.kind NOT IN ('retry', 'replay') AND o.read_count > 0
+LIMIT 1
 """
 
 CLAIM = """
@@ -139,7 +146,9 @@ REOPEN = """
 UPDATE erpflow.erp_sync_logs SET status = 'running', error = NULL, error_kind = NULL, finished_at = NULL WHERE id = %s
 """
 
-ASK_DELETES = "UPDATE erpflow.erp_sync_logs SET deletes_asked = %s::jsonb WHERE id = %s"
+ASK_DELETES = "UPDATE erpflow.erp_sync_logs SET deletes_asked = %s::jsonb, deletes_waiting = %s WHERE id = %s"
+
+ANSWER_DELETES = "UPDATE erpflow.erp_sync_logs SET deletes_allowed = %s, deletes_waiting = 0 WHERE id = %s"
 
 CLOSE = """
 UPDATE erpflow.erp_sync_logs
@@ -151,16 +160,25 @@ SET finished_at = now(),
 WHERE id = %(log)s AND status = 'running'
 """
 
-SUMMARY = """
-SELECT l.id::text, n.name, c.entity, l.direction, l.kind, l.status, l.dry_run, l.read_count, l.created_count,
-       l.updated_count, l.unchanged_count, l.deleted_count, l.conflict_count, l.rejected_count, l.ignored_count,
-       l.pages, l.error,
+SUMMARIES = """
+SELECT l.started_at, l.id::text, n.name, c.entity, l.direction, l.kind, l.status, l.dry_run, l.read_count,
+       l.created_count, l.updated_count, l.unchanged_count, l.deleted_count, l.conflict_count, l.rejected_count,
+       l.ignored_count, l.pages, l.error,
        extract(epoch FROM coalesce(l.finished_at, now()) - l.started_at)::float8
 FROM erpflow.erp_sync_logs l
 JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
 JOIN erpflow.erp_connections n ON n.id = c.connection_id
-WHERE l.id = %s
 """
+
+SUMMARY = SUMMARIES + "WHERE l.id = %s"
+
+RECENT = (
+    SUMMARIES
+    + """
+WHERE (%(connection)s::text IS NULL OR n.name = %(connection)s) AND (%(entity)s::text IS NULL OR c.entity = %(entity)s)
+ORDER BY l.started_at DESC, l.id LIMIT %(limit)s
+"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +295,21 @@ def opened_by(connection: Connection, attempt_key: str, direction: Direction) ->
     """The logs that an attempt has opened already for one direction, by sync config."""
     rows = connection.execute(OPENED, (attempt_key, direction))
     return {SyncConfigId(config): SyncLogId(log) for config, log in rows}
+
+
+def config_of(connection: Connection, log_id: SyncLogId) -> SyncConfigId:
+    """The config of a log. Raises ConfigError when there is no such log of a pull."""
+    row = connection.execute(
+        "SELECT sync_config_id::text FROM erpflow.erp_sync_logs WHERE id::text = %s AND direction = 'pull'", (log_id,)
+    ).fetchone()
+    if row is None:
+        raise ConfigError(f"There is no sync log {log_id} of a pull: it is misspelt, or was removed by the retention.")
+    return SyncConfigId(row[0])
+
+
+def is_overtaken(connection: Connection, log_id: SyncLogId) -> bool:
+    """Whether a later pull of the same config has read records from the vendor."""
+    return connection.execute(OVERTAKEN, (log_id,)).fetchone() is not None
 
 
 def config_facts(connection: Connection, config_id: SyncConfigId) -> tuple[str, str]:
@@ -416,7 +449,7 @@ def chunks_applied(connection: Connection, log_id: SyncLogId) -> int:
 def ask_deletes(connection: Connection, log_id: SyncLogId, *, count: int, total: int, sample: list[str]) -> None:
     """Keep what a person is asked about."""
     asked = json.dumps({"count": count, "total": total, "sample": sample})
-    connection.execute(ASK_DELETES, (asked, log_id))
+    connection.execute(ASK_DELETES, (asked, count, log_id))
 
 
 def add_to_plan(connection: Connection, log_id: SyncLogId, plan: list[dict[str, Any]]) -> None:
@@ -435,7 +468,7 @@ def plan_of(connection: Connection, log_id: SyncLogId) -> list[dict[str, Any]]:
 
 def answer_deletes(connection: Connection, log_id: SyncLogId, *, allowed: bool) -> None:
     """A person has said whether the deletes of this run are right."""
-    connection.execute("UPDATE erpflow.erp_sync_logs SET deletes_allowed = %s WHERE id = %s", (allowed, log_id))
+    connection.execute(ANSWER_DELETES, (allowed, log_id))
 
 
 def chunks_total(connection: Connection, log_id: SyncLogId) -> int:
@@ -466,7 +499,19 @@ def summary(connection: Connection, log_id: SyncLogId) -> RunSummary:
     row = connection.execute(SUMMARY, (log_id,)).fetchone()
     if row is None:
         raise ConfigError(f"There is no sync log {log_id}.")
-    log, name, entity, direction, kind, status, dry_run, *numbers, pages, error, seconds = row
+    return _summary(row)
+
+
+def recent(
+    connection: Connection, *, connection_name: str | None, entity: str | None, limit: int
+) -> list[tuple[datetime, RunSummary]]:
+    """The last sync logs with when each began, the newest first."""
+    rows = connection.execute(RECENT, {"connection": connection_name, "entity": entity, "limit": limit})
+    return [(row[0], _summary(row)) for row in rows]
+
+
+def _summary(row: Sequence[Any]) -> RunSummary:
+    _, log, name, entity, direction, kind, status, dry_run, *numbers, pages, error, seconds = row
     return RunSummary(
         log_id=log,
         connection=name,

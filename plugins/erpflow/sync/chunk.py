@@ -24,10 +24,11 @@ class ChunkReject(msgspec.Struct, frozen=True):
     remote_id: str | None
     payload: bytes
     problems: list[FieldProblem]
+    zone: str
 
     def stored(self) -> Reject:
         """As the store keeps it."""
-        return Reject(self.remote_id, self.payload, tuple(self.problems))
+        return Reject(self.remote_id, self.payload, tuple(self.problems), self.zone)
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -35,9 +36,11 @@ class Chunk(msgspec.Struct, frozen=True):
 
     `heads` holds a line for each record with what its sync record keeps, `rows` one with its columns,
     `children` the lines of the child tables behind the number of their record. `origins`: page and position of each
-    record, flat. `read` = `count` + `unchanged` + `superseded` + rejects. `modified_to`: how far the cursor may move
-    when it is applied (None: it says nothing). `retried`: ids among the rows that have an open reject. `fresh`: no
-    record of this config was known when the run began. `last`: no chunk follows.
+    record, flat. `read` = `count` + `unchanged` + `superseded` + `dropped` + rejects. `dropped`: how many records were
+    left out, by reason. `modified_to`: how far the cursor may move when it is applied (None: it says nothing).
+    `retried`: ids among what was mapped that have an open reject. `retries_dropped`: positions, among the rejects that
+    the run tries again, of those that were left out. `fresh`: no record of this config was known when the run began.
+    `last`: no chunk follows.
     """
 
     number: int
@@ -45,15 +48,22 @@ class Chunk(msgspec.Struct, frozen=True):
     count: int
     unchanged: int
     superseded: int
+    dropped: dict[str, int]
     heads: bytes
     rows: bytes
     children: list[bytes]
     origins: list[int]
     rejects: list[ChunkReject]
     retried: list[str]
+    retries_dropped: list[int]
     modified_to: datetime | None
     fresh: bool
     last: bool
+
+    @property
+    def mapped(self) -> int:
+        """How many of its records went through the mapping."""
+        return self.count + sum(self.dropped.values()) + len(self.rejects)
 
     def origin(self, number: int) -> tuple[int, int]:
         """Page and position in the landing area of record `number`."""

@@ -68,6 +68,15 @@ class LandedPage:
     zone: str
 
 
+class RetriedRecord(msgspec.Struct, frozen=True):
+    """A reject that is tried again: its id, its bytes, the zone of its times, and whether it is a delete."""
+
+    id: str
+    payload: bytes
+    zone: str
+    is_delete: bool
+
+
 class Landing:
     """The landing folder of one sync log."""
 
@@ -158,6 +167,18 @@ class Landing:
     def beside(self, name: str) -> Landing:
         """The landing of something else that belongs to this run, such as the vendor's deletes."""
         return Landing(self._folder / name)
+
+    def put_retried(self, records: list[RetriedRecord]) -> None:
+        """Keep the rejects that this run tries again."""
+        (self._folder / "retried.msgpack").write_bytes(msgspec.msgpack.encode(records))
+
+    def retried(self) -> list[RetriedRecord] | None:
+        """The rejects that this run tries again; None before they were looked for."""
+        data = self._bytes("retried.msgpack")
+        try:
+            return None if data is None else msgspec.msgpack.decode(data, type=list[RetriedRecord])
+        except msgspec.DecodeError:  # torn by a kill: it was never there
+            return None
 
     def put_seen(self, number: int, seen: Seen) -> None:
         """Keep which records chunk `number` was made of."""

@@ -7,7 +7,7 @@ again, ends as if it had run once (invariant 3).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ import structlog
 
 from erpflow.errors import AlreadyRunning, RecordRejected, UnsettledWrites
 from erpflow.mapping.compile import PullProgram
-from erpflow.store import attempts, locks, rejects, sync_logs
+from erpflow.store import attempts, locks, reject_retries, rejects, sync_logs
 from erpflow.store.database import Database
 from erpflow.store.pull import Applied, Batch, ChunkWriter, Connection, Refused
 from erpflow.store.pull_sql import PullTarget
@@ -23,15 +23,17 @@ from erpflow.store.sync_logs import SyncRun
 from erpflow.store.tracked import Tracked
 from erpflow.store.two_way import TwoWayWriter
 from erpflow.sync.chunk import Chunk
+from erpflow.sync.landing import RetriedRecord
 from erpflow.sync.merge import rules_of
 from erpflow.sync.planned import MOST_PLANNED, PlannedChange, planned_changes
 from erpflow.sync.pull_merge import DELETED_HERE, PullMerge
+from erpflow.sync.transform import RETRIED
 from erpflow.vocabulary import Counts, FieldConflict
 
 log = structlog.get_logger(__name__)
 
-RawOf = Callable[[int, int], bytes]
-"""The bytes of the record at a page and position of the landing area."""
+RawOf = Callable[[int, int], tuple[bytes, str]]
+"""The bytes of the record at a page and position of the landing area, and the zone of its times."""
 
 OnChunk = Callable[[Counts], None]
 """Told after each chunk: what became of its records."""
@@ -51,7 +53,10 @@ class Source(Protocol):
 class Loader:
     """Applies the chunks of one run. `steps_behind`: what is still to do behind the last chunk, in steps.
 
-    `plan` collects what a dry run would have changed, `MOST_PLANNED` changes at most.
+    `retried`: the rejects that the run tries again, by position.
+
+    `plan` collects what a dry run would have changed, `MOST_PLANNED` changes at most. `mapped` counts the records of
+    the applied chunks that went through the mapping.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Loader:
         *,
         raw_of: RawOf,
         steps_behind: int = 0,
+        retried: Sequence[RetriedRecord] = (),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._run = run
@@ -73,8 +79,10 @@ class Loader:
         self._database = database
         self._raw_of = raw_of
         self._steps_behind = steps_behind
+        self._retried = retried
         self._sleep = sleep
         self.plan: list[PlannedChange] = []
+        self.mapped = 0
 
     def load(self, source: Source, *, on_chunk: OnChunk) -> None:
         """Apply what is not applied yet.
@@ -89,6 +97,7 @@ class Loader:
             writer = self._writer(connection)
             for chunk in source(applied):
                 counts = self._apply(connection, writer, chunk)
+                self.mapped += chunk.mapped
                 on_chunk(counts)
 
     def _writer(self, connection: Connection) -> ChunkWriter:
@@ -133,7 +142,7 @@ class Loader:
             with connection.transaction(force_rollback=run.dry_run):
                 applied = writer.apply(Batch(chunk.count, chunk.heads, chunk.rows, chunk.children, chunk.fresh))
                 refused = [self._reject(chunk, entry) for entry in applied.refused]
-                self._keep_rejects(connection, chunk, refused)
+                self._keep_rejects(connection, chunk, refused, {entry.number for entry in applied.refused})
                 if run.dry_run:
                     self.plan += planned_changes(connection, run, most=MOST_PLANNED - len(self.plan))
             counts, reasons = _count(chunk, applied)
@@ -148,22 +157,30 @@ class Loader:
         log.info("chunk_applied", sync_log=run.log_id, chunk=chunk.number, **outcomes)
         return counts
 
-    def _keep_rejects(self, connection: Connection, chunk: Chunk, refused: list[rejects.Reject]) -> None:
+    def _keep_rejects(
+        self, connection: Connection, chunk: Chunk, refused: list[rejects.Reject], numbers: set[int]
+    ) -> None:
+        """Keep what was refused (at the table: records `numbers`), and close the rejects of what was applied."""
         run = self._run
         for stage, entries in (("transform", [reject.stored() for reject in chunk.rejects]), ("load", refused)):
-            rejects.record(connection, entries, run.ref, stage=stage)
+            rejects.record(connection, entries, run.ref, stage=stage, mapping_version=self._program.mapping.version)
         still_open = {reject.remote_id for reject in refused}
         rejects.resolve(connection, run.config_id, [key for key in chunk.retried if key not in still_open])
+        if self._retried:
+            places = [chunk.origin(number) for number in range(1, chunk.count + 1) if number not in numbers]
+            done = [place for page, place in places if page == RETRIED] + chunk.retries_dropped
+            reject_retries.resolve_ids(connection, [self._retried[place].id for place in done])
         if chunk.last:
             rejects.resolve_overtaken(connection, run.log_id)
+            reject_retries.resolve_replaced(connection, [record.id for record in self._retried])
 
     def _reject(self, chunk: Chunk, refused: Refused) -> rejects.Reject:
-        raw = self._raw_of(*chunk.origin(refused.number))
+        raw, zone = self._raw_of(*chunk.origin(refused.number))
         try:
             remote_id: str | None = self._program.identify(raw)[0]
         except RecordRejected:
             remote_id = None
-        return rejects.Reject(remote_id, bytes(raw), refused.problems)
+        return rejects.Reject(remote_id, raw, refused.problems, zone)
 
 
 def parameters_of(run: SyncRun) -> dict[str, Any]:
@@ -181,6 +198,7 @@ def _count(chunk: Chunk, applied: Applied) -> tuple[Counts, dict[str, int]]:
     """What became of a chunk's records, and why some were ignored."""
     outcomes = applied.outcomes
     reasons = {
+        **chunk.dropped,
         "superseded in the same read": chunk.superseded,
         "older than what is applied": outcomes["stale"],
         DELETED_HERE: outcomes[DELETED_HERE],

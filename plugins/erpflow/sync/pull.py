@@ -7,11 +7,13 @@ Postgres applies the chunk before in a third. Every queue is short, so memory do
 from __future__ import annotations
 
 import gc
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from erpflow.errors import ConfigError
 from erpflow.mapping.compile import PullProgram, compile_pull
 from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping
-from erpflow.store import locks, planning, sync_logs
+from erpflow.mapping.templates import templates_used
+from erpflow.store import locks, planning, reject_retries, sync_logs, templates
 from erpflow.store.database import Database
 from erpflow.store.pull_sql import PullTarget
 from erpflow.store.sync_logs import RunSummary, SyncRun
@@ -28,14 +31,14 @@ from erpflow.store.tracked import Tracked
 from erpflow.sync.chunk import Chunk
 from erpflow.sync.extract import OnPage, deletes_reader, extract, reader, stream_pages
 from erpflow.sync.finding_deletes import Finding, finding_of, whole_reads
-from erpflow.sync.landing import Extracted, Folder, LandedPage, Landing
+from erpflow.sync.landing import Extracted, Folder, LandedPage, Landing, RetriedRecord
 from erpflow.sync.load import Loader
 from erpflow.sync.merge import rules_of
 from erpflow.sync.pipeline import ahead
 from erpflow.sync.planned import PlannedChange
 from erpflow.sync.pull_deletes import Found, PullDeletes
 from erpflow.sync.target import pull_target, tracked
-from erpflow.sync.transform import Transformer
+from erpflow.sync.transform import RETRIED, Transformer
 from erpflow.vocabulary import Counts, FieldConflict, RemoteId, SyncLogId
 
 PAGES_AHEAD = 8
@@ -93,7 +96,8 @@ class PullJob:
         with database.session() as connection:
             sync_logs.reopen(connection, log_id)
             run = sync_logs.load_run(connection, log_id)
-            folder = landing_root / run.system / run.entity / run.log_id
+            source = run.record_ids[0] if run.kind == "replay" else run.log_id
+            folder = landing_root / run.system / run.entity / source
             sync_logs.note_pages(connection, log_id, pages=0, landing=str(folder))
         return cls(database, run, connector_class(run.system), Landing(folder).open(), mappings)
 
@@ -124,16 +128,17 @@ class PullJob:
             return self._extract(connector, on_progress)
 
     def _extract(self, connector: Connector, on_progress: OnProgress) -> Extracted:
+        self._check_replay()
         damaged = self.landing.first_damaged()
         if damaged is not None:
             with self.database.session() as connection:
                 sync_logs.forget_chunks(connection, self.run.log_id)
             self.landing.forget_from(damaged)
-        deletes = self._extract_deletes(connector)
+        others = self._extract_deletes(connector) + len(self._retried())
         read, on_page = reader(self.run, connector), self._on_page(Progress(), on_progress)
         extracted = extract(read, self.landing, log_id=self.run.log_id, on_page=on_page)
         self._extract_times_of_missing(connector)
-        total = Extracted(extracted.pages, extracted.records + deletes)
+        total = Extracted(extracted.pages, extracted.records + others)
         with self.database.session() as connection:
             self._note_pages(connection, extracted.pages)
             if total.records == 0 and self._finds_deletes() not in (Finding.SWEEP, Finding.NAMED):
@@ -161,7 +166,8 @@ class PullJob:
         program = self.program()
         version, number = program.mapping.version, 0
         with self.database.session() as connection:
-            for chunk in self._transformer(program, connection).chunks(self.landing.pages()):
+            transformer = self._transformer(program, connection)
+            for chunk in transformer.chunks(self.landing.pages(), retried=self._retried()):
                 self.landing.put_chunk(version, chunk.number, chunk.encode())
                 number = chunk.number
             steps = number + self._steps_behind()
@@ -188,8 +194,10 @@ class PullJob:
     def _run_whole(self, connector: Connector, on_progress: OnProgress) -> Counts:
         program, progress = self.program(), Progress()
         on_page = self._on_page(progress, on_progress)
+        self._check_replay()
         last = 0
         self._extract_deletes(connector)
+        retried = self._retried()
         read = reader(self.run, connector)
 
         def chunks(applied: int) -> Iterator[Chunk]:
@@ -197,7 +205,7 @@ class PullJob:
             with self.database.session() as connection:
                 transformer = self._transformer(program, connection)
                 pages = stream_pages(read, self.landing, log_id=self.run.log_id, on_page=on_page)
-                for chunk in transformer.chunks(ahead(pages, depth=PAGES_AHEAD)):
+                for chunk in transformer.chunks(ahead(pages, depth=PAGES_AHEAD), retried=retried):
                     last = chunk.number
                     if chunk.number > applied:
                         yield chunk
@@ -214,6 +222,51 @@ class PullJob:
     def _alone(self) -> Iterator[None]:
         with self.database.session() as connection, locks.alone(connection, self.run.log_id):
             yield
+
+    # -- what has landed before ----------------------------------------------------------------------------------
+
+    def _check_replay(self) -> None:
+        """Refuse to replay pages that are not all there: they are not this run's, and it fetches none."""
+        if self.run.kind != "replay":
+            return
+        source = self.run.record_ids[0]
+        if self.landing.extracted() is None:
+            raise ConfigError(
+                f"The pages of sync log {source} are not in {self.landing.location}: its extract did not finish, or "
+                "the retention has removed them. Sync from the vendor instead: with full, or with since and until."
+            )
+        damaged = self.landing.first_damaged()
+        if damaged is not None:
+            raise ConfigError(
+                f"Page {damaged} of sync log {source} in {self.landing.location} is damaged. Sync from the vendor "
+                "instead: with full, or with since and until."
+            )
+        if self.mapping().remote.modified is None:
+            with self.database.session() as connection:
+                overtaken = sync_logs.is_overtaken(connection, SyncLogId(source))
+            if overtaken:
+                raise ConfigError(
+                    f"Later pulls have been applied since sync log {source}, and without remote.modified nothing tells "
+                    "which of its records are out of date. Sync from the vendor instead, with full."
+                )
+
+    # -- rejects -------------------------------------------------------------------------------------------------
+
+    def _retried(self) -> list[RetriedRecord]:
+        """The rejects that this run tries again; they are looked for once, and land with its pages."""
+        if self.run.kind not in ("incremental", "full", "retry"):
+            return []
+        landing = self.landing.beside("retried").open()
+        found = landing.retried()
+        if found is None:
+            ids = self.run.record_ids if self.run.kind == "retry" else None
+            with self.database.session() as connection:
+                worth = reject_retries.worth_a_try(
+                    connection, self.run.config_id, version=self.mapping().version, ids=ids
+                )
+            found = [RetriedRecord(each.id, each.payload, each.zone, each.stage == "delete") for each in worth]
+            landing.put_retried(found)
+        return found
 
     # -- deletes -------------------------------------------------------------------------------------------------
 
@@ -245,6 +298,8 @@ class PullJob:
     def _steps_behind(self) -> int:
         """Steps behind the last chunk: the deletes are one, where there are or may be any."""
         finding = self._finds_deletes()
+        if any(record.is_delete for record in self._retried()):
+            return 1
         if finding is Finding.FEED:
             extracted = self._deletes_landing().extracted()
             return 1 if extracted is not None and extracted.records else 0
@@ -263,9 +318,10 @@ class PullJob:
         return counts
 
     def _found(self, chunks: int) -> Found:
-        finding = self._finds_deletes()
-        if finding is Finding.FEED:
-            return Found(deletions=self._landed_deletions())
+        finding, retried = self._finds_deletes(), [_deletion(each) for each in self._retried() if each.is_delete]
+        if finding in (Finding.FEED, Finding.NOT):
+            landed = self._landed_deletions() if finding is Finding.FEED else ()
+            return Found(deletions=chain(retried, landed))
         seen = self.landing.seen(chunks)
         if finding is Finding.NAMED:
             met = {remote_id for batch in seen for remote_id in batch.ids}
@@ -274,7 +330,7 @@ class PullJob:
                 {deletion.remote_id: deletion.deleted_at for deletion in self._landed_deletions()} if missing else {}
             )
             return Found(deletions=[Deletion(remote_id, times.get(remote_id)) for remote_id in missing])
-        return Found(seen=whole_reads(seen))
+        return Found(deletions=retried, seen=whole_reads(seen))
 
     def _landed_deletions(self) -> Iterator[Deletion]:
         connector: Any = self.connector
@@ -306,10 +362,20 @@ class PullJob:
             self.database,
             raw_of=self._raw_of,
             steps_behind=self._steps_behind(),
+            retried=self._retried(),
         )
         loader.load(source, on_chunk=on_chunk)
         if self.run.dry_run:
             self._keep_plan(loader.plan)
+        else:
+            self._count_templates(program.mapping, loader.mapped)
+
+    def _count_templates(self, mapping: Mapping, rows: int) -> None:
+        """Count what went through templates; in a transaction of its own, for other runs count the same ones."""
+        used = templates_used(mapping)
+        if used and rows:
+            with self.database.session() as connection:
+                templates.count_usage(connection, used, rows=rows, tenant_id=self.run.tenant_id)
 
     def _keep_plan(self, plan: list[PlannedChange]) -> None:
         with self.database.session() as connection:
@@ -329,9 +395,12 @@ class PullJob:
         with self.database.session() as connection:
             return sync_logs.chunks_total(connection, self.run.log_id)
 
-    def _raw_of(self, page: int, position: int) -> bytes:
+    def _raw_of(self, page: int, position: int) -> tuple[bytes, str]:
+        if page == RETRIED:
+            record = self._retried()[position]
+            return record.payload, record.zone
         landed: LandedPage = self.landing.page(page)
-        return bytes(self.connector.split(self.run.entity, landed.raw)[position])
+        return bytes(self.connector.split(self.run.entity, landed.raw)[position]), landed.zone
 
     def _transformer(self, program: PullProgram, connection: sync_logs.Connection) -> Transformer:
         until = min(self.clock(), self.run.window.until or datetime.max.replace(tzinfo=UTC))
@@ -367,6 +436,13 @@ def _answered(database: Database, run: SyncRun, *, deletes: bool) -> SyncRun:
     with database.session() as connection:
         sync_logs.answer_deletes(connection, run.log_id, allowed=deletes)
         return sync_logs.load_run(connection, run.log_id)
+
+
+def _deletion(record: RetriedRecord) -> Deletion:
+    """A delete that was refused, out of its reject."""
+    kept = json.loads(record.payload)
+    at = datetime.fromisoformat(kept["deleted_at"]) if kept["deleted_at"] else None
+    return Deletion(RemoteId(kept["deleted"]), at)
 
 
 def finish(database: Database, log_id: SyncLogId) -> RunSummary:

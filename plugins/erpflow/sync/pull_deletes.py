@@ -16,7 +16,7 @@ import structlog
 from erpflow.connectors.base import Deletion
 from erpflow.errors import DeletesNeedApproval, FieldProblem
 from erpflow.mapping.model import Mapping
-from erpflow.store import conflicts, history, locks, rejects, sync_logs
+from erpflow.store import conflicts, history, locks, reject_retries, rejects, sync_logs
 from erpflow.store.conflicts import ContestedField, NewConflict
 from erpflow.store.database import Database
 from erpflow.store.deletes import DeleteWriter, Extent, Gone
@@ -129,6 +129,8 @@ class PullDeletes:
                 self.plan += planned_changes(connection, run, most=MOST_PLANNED - len(self.plan))
         writer.forget([gone.remote_id for gone in taken])
         done = len(taken) < BATCH
+        if done and not run.dry_run:
+            reject_retries.resolve_deletes(connection, run.config_id)
         sync_logs.add_counts(connection, run.log_id, chunk=chunk if done else chunk - 1, counts=counts, reasons={})
         if done and run.moves_cursor:
             writer.move_cursor(until)
@@ -148,6 +150,7 @@ class PullDeletes:
             [_reject(batch.remove[local_id], problem) for local_id, problem in refused.items()],
             self._run.ref,
             stage="delete",
+            mapping_version=self._mapping.version,
         )
         contested = len(batch.conflicts)
         return Counts(

@@ -121,9 +121,10 @@ class PushMapper:
         if is_update and not changed:
             mapped.unchanged.append((change.local_id, change.hash))
             return
-        sent = {name: values[name] for name in changed}
+        sent = values
         if is_update:
-            sent = {name: self._sum(name, change) for name in changed}
+            names = self._program.with_companions(changed)
+            sent = {name: self._sum(name, change) for name in names if name in values}
         try:
             row = self._row(sent, found)
             request = self._program.map_row(row, constants=not is_update)
@@ -143,7 +144,7 @@ class PushMapper:
                 agreed_remote=change.agreed_remote,
                 request=encode(request),
                 before={name: agreed.get(name) for name in changed} if is_update else {},
-                after=sent,
+                after={name: sent[name] for name in changed},
                 values=values,
                 hash=change.hash,
             )

@@ -8,25 +8,30 @@ the first load.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
 import xxhash
 
 from erpflow.connectors.base import Connector, RawRecord
-from erpflow.errors import RecordRejected
-from erpflow.mapping.compile import PullProgram
+from erpflow.errors import FieldProblem, RecordRejected
+from erpflow.mapping.compile import MappedRecord, PullProgram
 from erpflow.store import pull as store
 from erpflow.store import rejects
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.chunk import CHUNK_BYTES, CHUNK_RECORDS, Chunk, ChunkReject, copy_lines, copy_text
-from erpflow.sync.landing import LandedPage, Seen
+from erpflow.sync.landing import LandedPage, RetriedRecord, Seen
 
 OnSeen = Callable[[int, Seen], None]
 
 SIGN = 1 << 63
 RANGE = 1 << 64
+
+RETRIED = 0
+"""The number of the page, before all of the vendor's, that rejects come from which are tried again."""
 
 
 @dataclass(slots=True)
@@ -46,9 +51,37 @@ class _Batch:
     rejects: list[ChunkReject] = field(default_factory=list)
     read: int = 0
     bytes: int = 0
+    retried: int = 0
 
     def is_full(self) -> bool:
         return self.read >= CHUNK_RECORDS or self.bytes >= CHUNK_BYTES
+
+    def reject(self, position: int, problems: Iterable[FieldProblem]) -> None:
+        """Keep the record at a position as one that the mapping refuses."""
+        kept = ChunkReject(self.keys[position], bytes(self.raws[position]), list(problems), self.zones[position])
+        self.rejects.append(kept)
+
+    def needless_retries(self) -> int:
+        """Rejects whose record the vendor sends anyway: it was read once, and not twice."""
+        return sum(self.latest[self.keys[place]] >= self.retried for place in range(self.retried))
+
+
+@dataclass(slots=True)
+class _Made:
+    """What a chunk becomes: positions that are rows, the rows and lines as COPY text, and why others were dropped."""
+
+    kept: list[int] = field(default_factory=list)
+    rows: bytes = b""
+    children: list[list[tuple[str | None, ...]]] = field(default_factory=list)
+    dropped: dict[int, str] = field(default_factory=dict)
+
+    def keep(self, position: int, lines: Sequence[Sequence[tuple[str | None, ...]]]) -> None:
+        """Number a record behind those that are kept already, and its lines with it."""
+        self.kept.append(position)
+        if self.children:
+            number = str(len(self.kept))
+            for child, rows in zip(self.children, lines, strict=True):
+                child.extend([(number, *row) for row in rows])
 
 
 class Transformer:
@@ -80,9 +113,13 @@ class Transformer:
         self._open_rejects = frozenset(rejects.open_ids(connection, run.config_id))
         self._modified_to: datetime | None = None
 
-    def chunks(self, pages: Iterable[LandedPage]) -> Iterator[Chunk]:
-        """Chunks in order, the last one marked; at least one, which may be empty."""
+    def chunks(self, pages: Iterable[LandedPage], *, retried: Sequence[RetriedRecord] = ()) -> Iterator[Chunk]:
+        """Chunks in order, the last one marked; at least one, which may be empty.
+
+        `retried`: rejects that are tried again, ahead of what the vendor sends now.
+        """
         batch, number = _Batch(), 0
+        self._add_retried(batch, retried)
         pending: Chunk | None = None
         for page in pages:
             if batch.is_full():
@@ -97,27 +134,39 @@ class Transformer:
 
     def _add(self, batch: _Batch, page: LandedPage) -> None:
         """Identify the records of a page and take their fingerprints."""
-        identify, seed, digest = self._program.identify, self._program.seed, xxhash.xxh3_64_intdigest
         raws = self._connector.split(self._run.entity, page.raw)
-        batch.read += len(raws)
         batch.bytes += len(page.raw)
-        places: Sequence[int] = range(len(raws))
+        self._add_records(batch, raws, range(len(raws)), number=page.number, zone=page.zone)
+
+    def _add_retried(self, batch: _Batch, retried: Sequence[RetriedRecord]) -> None:
+        for place, record in enumerate(retried):
+            if not record.is_delete:
+                batch.bytes += len(record.payload)
+                raw = msgspec.Raw(record.payload)
+                self._add_records(batch, [raw], [place], number=RETRIED, zone=record.zone)
+        batch.retried = len(batch.keys)
+
+    def _add_records(
+        self, batch: _Batch, raws: Sequence[RawRecord], places: Sequence[int], *, number: int, zone: str
+    ) -> None:
+        identify, seed, digest = self._program.identify, self._program.seed, xxhash.xxh3_64_intdigest
+        batch.read += len(raws)
         try:
             found = [identify(raw) for raw in raws]
         except RecordRejected:  # some record has no key: one by one, so that the others are not its victims
-            found, places = self._identify_each(batch, raws)
-            raws = [raws[place] for place in places]
+            found, kept = self._identify_each(batch, raws, zone)
+            raws, places = [raws[place] for place in kept], [places[place] for place in kept]
         first = len(batch.keys)
         batch.keys += [key for key, _ in found]
         batch.modified += [modified for _, modified in found]
         batch.fingerprints += [unsigned if (unsigned := digest(raw, seed)) < SIGN else unsigned - RANGE for raw in raws]
         batch.raws += raws
-        batch.origins += [(page.number, place) for place in places]
-        batch.zones += [page.zone] * len(raws)
+        batch.origins += [(number, place) for place in places]
+        batch.zones += [zone] * len(raws)
         batch.latest.update(zip(batch.keys[first:], range(first, len(batch.keys)), strict=True))
 
     def _identify_each(
-        self, batch: _Batch, raws: Sequence[RawRecord]
+        self, batch: _Batch, raws: Sequence[RawRecord], zone: str
     ) -> tuple[list[tuple[str, str | None]], list[int]]:
         """The identities of the records that have one, and their places; the others become rejects."""
         found, places = [], []
@@ -126,7 +175,7 @@ class Transformer:
                 found.append(self._program.identify(raw))
                 places.append(place)
             except RecordRejected as rejected:
-                batch.rejects.append(ChunkReject(None, bytes(raw), list(rejected.problems)))
+                batch.rejects.append(ChunkReject(None, bytes(raw), list(rejected.problems), zone))
         return found, places
 
     def _follow(self, batch: _Batch) -> None:
@@ -148,43 +197,75 @@ class Transformer:
         self._follow(batch)
         if self._on_seen is not None:
             self._on_seen(number, Seen(list(batch.latest), whole=not unidentified))
-        kept: list[int] = []
+        mapped = self._mapped if self._program.refine is None else self._refined
+        made = mapped(batch, self._changed(batch))
+        kept, dropped = made.kept, made.dropped
+        unmapped = len(batch.rejects) - unidentified
+        needless = batch.needless_retries()
+        known = [batch.keys[position] for position in (*kept, *dropped)] if self._open_rejects else []
+        return Chunk(
+            number=number,
+            read=batch.read - needless,
+            count=len(kept),
+            unchanged=len(batch.latest) - len(kept) - len(dropped) - unmapped,
+            superseded=len(batch.keys) - len(batch.latest) - needless,
+            dropped=dict(Counter(dropped.values())),
+            heads=copy_text([self._head(batch, position) for position in kept]),
+            rows=made.rows,
+            children=[copy_text(child) for child in made.children],
+            origins=[part for position in kept for part in batch.origins[position]],
+            rejects=batch.rejects,
+            retried=[key for key in known if key in self._open_rejects],
+            retries_dropped=[place for page, place in map(batch.origins.__getitem__, dropped) if page == RETRIED],
+            modified_to=self._modified_to if last or self._ordered else None,
+            fresh=self._first_load,
+            last=last,
+        )
+
+    def _mapped(self, batch: _Batch, positions: Iterable[int]) -> _Made:
+        """The records at `positions` as rows; what cannot be mapped becomes a reject."""
+        made = _Made(children=[[] for _ in self._program.children])
         lines: list[str] = []
-        children: list[list[tuple[str | None, ...]]] = [[] for _ in self._program.children]
         zone, map_line = None, self._program.map_line
-        for position in self._changed(batch):
+        for position in positions:
             if batch.zones[position] != zone:
                 zone = batch.zones[position]
                 map_line = self._in_zone(zone).map_line
             try:
                 line, child_lines = map_line(batch.raws[position])
             except RecordRejected as rejected:
-                key, raw = batch.keys[position], bytes(batch.raws[position])
-                batch.rejects.append(ChunkReject(key, raw, list(rejected.problems)))
+                batch.reject(position, rejected.problems)
                 continue
-            kept.append(position)
+            made.keep(position, child_lines)
             lines.append(line)
-            if children:
-                n = str(len(kept))
-                for child, child_rows in zip(children, child_lines, strict=True):
-                    child.extend([(n, *row) for row in child_rows])
-        unmapped = len(batch.rejects) - unidentified
-        return Chunk(
-            number=number,
-            read=batch.read,
-            count=len(kept),
-            unchanged=len(batch.latest) - len(kept) - unmapped,
-            superseded=len(batch.keys) - len(batch.latest),
-            heads=copy_text([self._head(batch, position) for position in kept]),
-            rows=self._copied(batch, kept, lines),
-            children=[copy_text(child) for child in children],
-            origins=[part for position in kept for part in batch.origins[position]],
-            rejects=batch.rejects,
-            retried=[key for position in kept if (key := batch.keys[position]) in self._open_rejects],
-            modified_to=self._modified_to if last or self._ordered else None,
-            fresh=self._first_load,
-            last=last,
-        )
+        made.rows = self._copied(batch, made.kept, lines)
+        return made
+
+    def _refined(self, batch: _Batch, positions: Iterable[int]) -> _Made:
+        """The same with batch templates, which see the rows of the chunk together and may leave some out."""
+        found: dict[int, MappedRecord] = {}
+        for position in positions:
+            try:
+                found[position] = self._in_zone(batch.zones[position]).map_record(batch.raws[position])
+            except RecordRejected as rejected:
+                batch.reject(position, rejected.problems)
+        made = _Made(children=[[] for _ in self._program.children])
+        if not found:
+            return made
+        # Mapped times carry their offset: the zone counts only for a naive time that a template makes.
+        refine = self._in_zone(batch.zones[next(reversed(found))]).refine
+        refined = refine([record.values for record in found.values()]) if refine is not None else None
+        if refined is None:
+            raise AssertionError("the batch templates of a mapping do not depend on a zone")
+        for number, (position, record) in enumerate(found.items()):
+            if number in refined.rows:
+                made.keep(position, record.children)
+            elif number in refined.dropped:
+                made.dropped[position] = refined.dropped[number]
+            else:
+                batch.reject(position, refined.rejected[number])
+        made.rows = copy_text(list(refined.rows.values()))
+        return made
 
     def _copied(self, batch: _Batch, kept: Sequence[int], lines: Sequence[str]) -> bytes:
         """The rows as COPY text; the rare chunk with a value that looks like our own separators is mapped again."""

@@ -3,7 +3,7 @@
 from erpflow.store.migrate import run_script
 
 revision = "s005"
-down_revision = "s003"
+down_revision = "s004"
 branch_labels = None
 depends_on = None
 

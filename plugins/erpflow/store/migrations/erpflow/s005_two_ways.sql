@@ -36,6 +36,12 @@ ALTER TABLE erpflow.erp_sync_logs
     ADD COLUMN plan jsonb,           -- a dry run: what it would have done, the first of each kind
     ADD COLUMN deletes_asked jsonb;  -- the deletes that a person was asked about
 
+-- `retry`: rejects that are tried again, `record_ids` holds theirs. `replay`: the pages of an older run, which it names.
+ALTER TABLE erpflow.erp_sync_logs
+    DROP CONSTRAINT erp_sync_logs_kind_check,
+    ADD CONSTRAINT erp_sync_logs_kind_check
+        CHECK (kind IN ('incremental', 'full', 'backfill', 'records', 'retry', 'replay'));
+
 -- One attempt of a run opens a log for each direction.
 DROP INDEX erpflow.erp_sync_logs_attempt;
 CREATE UNIQUE INDEX erp_sync_logs_attempt ON erpflow.erp_sync_logs (attempt_key, sync_config_id, direction)

@@ -1,0 +1,25 @@
+"""Names of people: the function of the record template `full_name`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from erpflow.mapping.transforms import record_transform
+
+
+def join_full_name(values: dict[str, Any]) -> dict[str, Any]:
+    """First and last name as one text; null when there is neither."""
+    parts = [values["first_name"], values["last_name"]]
+    return {"full_name": " ".join(part for part in parts if part) or None}
+
+
+@record_transform(reverse=join_full_name)
+def split_full_name(values: dict[str, Any]) -> dict[str, Any]:
+    """The last word is the last name, all before it the first; a single word is a first name."""
+    name = values["full_name"]
+    if name is not None and not isinstance(name, str):
+        raise ValueError("a name is a text")
+    *first, last = (name or "").split() or [""]
+    if not first:
+        return {"first_name": last or None, "last_name": None}
+    return {"first_name": " ".join(first), "last_name": last}

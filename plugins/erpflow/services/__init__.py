@@ -1,0 +1,1 @@
+"""What erpflow does besides syncing: it tells people what needs them, and forgets what nobody needs any more."""
