@@ -127,6 +127,25 @@ def test_a_record_deleted_at_the_vendor_while_it_was_frozen_still_resolves(shop:
     assert (record["phone"], record["address"]) == ("ours", {"city": "Pune"})
 
 
+def test_a_change_that_was_taken_back_while_the_record_waited_is_not_decided_for(
+    shop: TwoWayShop, remote_id: str
+) -> None:
+    """A person decides about both sides as they are now, not as they were when the conflict was found."""
+    shop.vendor.put(remote_id, phone="1", limit="7.00")
+    shop.cycle()
+    conflict = open_conflict(shop)
+    assert (conflict.fields, conflict.reason) == ((), "Nothing is in conflict any more; it still waits for a person.")
+
+    done = decide(shop, "remote")
+    shop.cycle()
+
+    row, record = shop.row(email="a@x.y"), shop.vendor.records[remote_id]
+    assert row is not None
+    assert done.message == "Nothing was in conflict any more. The record is synced again."
+    assert (row["phone"], row["credit_limit"], row["city"]) == ("ours", 7, "Pune")
+    assert (record["phone"], record["limit"], record["address"]) == ("ours", "7.00", {"city": "Pune"})
+
+
 def later(shop: TwoWayShop) -> None:
     """Pushes have looked since at everything that is older than their overlap."""
     shop.do(

@@ -55,7 +55,8 @@ FREEZE = sql.SQL(
     SELECT %(config)s, s.remote_id, %(tenant)s, d.local_id::text, 0, s.remote_version, s.remote_modified_at, %(log)s,
            %(log)s, 'frozen'
     FROM erpflow_decided d JOIN erpflow_stage s USING (n) WHERE d.status = 'frozen'
-    ON CONFLICT (sync_config_id, remote_id) DO UPDATE SET status = 'frozen', log_id = excluded.log_id
+    ON CONFLICT (sync_config_id, remote_id) DO UPDATE
+    SET status = 'frozen', log_id = excluded.log_id, deleted_at = NULL
     """
 )
 

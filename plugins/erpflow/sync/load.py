@@ -189,7 +189,7 @@ def parameters_of(run: SyncRun) -> dict[str, Any]:
         "tenant": run.tenant_id,
         "config": run.config_id,
         "log": run.log_id,
-        "started": run.started_at,
+        "started": run.as_of,
         "plan": run.dry_run,
     }
 

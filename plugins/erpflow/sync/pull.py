@@ -29,7 +29,7 @@ from erpflow.store.pull_sql import PullTarget
 from erpflow.store.sync_logs import RunSummary, SyncRun
 from erpflow.store.tracked import Tracked
 from erpflow.sync.chunk import Chunk
-from erpflow.sync.extract import OnPage, deletes_reader, extract, reader, stream_pages
+from erpflow.sync.extract import OnPage, deletes_reader, deletes_since, extract, reader, stream_pages
 from erpflow.sync.finding_deletes import Finding, finding_of, whole_reads
 from erpflow.sync.landing import Extracted, Folder, LandedPage, Landing, RetriedRecord
 from erpflow.sync.load import Loader
@@ -39,7 +39,7 @@ from erpflow.sync.planned import PlannedChange
 from erpflow.sync.pull_deletes import Found, PullDeletes
 from erpflow.sync.target import pull_target, tracked
 from erpflow.sync.transform import RETRIED, Transformer
-from erpflow.vocabulary import Counts, FieldConflict, RemoteId, SyncLogId
+from erpflow.vocabulary import Counts, Deletes, FieldConflict, RemoteId, SyncLogId
 
 PAGES_AHEAD = 8
 CHUNKS_AHEAD = 1
@@ -268,6 +268,12 @@ class PullJob:
             landing.put_retried(found)
         return found
 
+    def _retried_deletes(self) -> list[Deletion]:
+        """Deletes among them; none for a mapping that ignores the vendor's by now."""
+        if self.mapping().deletes.pull is Deletes.IGNORE:
+            return []
+        return [_deletion(each) for each in self._retried() if each.is_delete]
+
     # -- deletes -------------------------------------------------------------------------------------------------
 
     def _finds_deletes(self) -> Finding:
@@ -281,8 +287,30 @@ class PullJob:
         """Land the vendor's list of deletes; how many there are. What it deletes later is found by the next run."""
         if self._finds_deletes() is not Finding.FEED or not isinstance(connector, SupportsDeletedFeed):
             return 0
-        read = deletes_reader(self.run, connector)
-        return extract(read, self._deletes_landing(), log_id=self.run.log_id).records
+        landing = self._deletes_landing()
+        records = extract(deletes_reader(self.run, connector), landing, log_id=self.run.log_id).records
+        if self.run.moves_cursor:
+            until = self._deletes_until()
+            with self.database.session() as connection:
+                if records and self.run.cursor_before is not None:
+                    sync_logs.note_deletes_read(connection, self.run.config_id, since=deletes_since(self.run))
+                elif not records and until is not None:
+                    sync_logs.note_no_deletes(connection, self.run.config_id, until=until)
+        return records
+
+    def _deletes_until(self) -> datetime | None:
+        """What the vendor deleted before is among what this run has read; None where that cannot be told.
+
+        By the vendor's clock, which dates the deletes: as it answered, or else the newest of them.
+        """
+        landing = self._deletes_landing()
+        first = landing.note(1)
+        newest = first.server_time if first else None
+        if newest is None:
+            dates = (deletion.deleted_at for deletion in self._landed_deletions())
+            newest = max((date for date in dates if date is not None), default=None)
+        bounds = (self.run.started_at, self.run.window.until)
+        return min(newest, *(bound for bound in bounds if bound is not None)) if newest is not None else None
 
     def _extract_times_of_missing(self, connector: Connector) -> None:
         """When some of the records that were asked for by name are gone: the vendor's list says since when."""
@@ -298,7 +326,7 @@ class PullJob:
     def _steps_behind(self) -> int:
         """Steps behind the last chunk: the deletes are one, where there are or may be any."""
         finding = self._finds_deletes()
-        if any(record.is_delete for record in self._retried()):
+        if self._retried_deletes():
             return 1
         if finding is Finding.FEED:
             extracted = self._deletes_landing().extracted()
@@ -312,13 +340,13 @@ class PullJob:
             tracked = self._tracked(connection, mapping)
         rules = rules_of(mapping, FieldConflict(self.run.conflict))
         deletes = PullDeletes(self.run, mapping, tracked, rules, self.database)
-        counts = deletes.apply(self._found(chunks), chunk=chunks + 1, until=self.run.started_at)
+        counts = deletes.apply(self._found(chunks), chunk=chunks + 1, until=self._deletes_until())
         if deletes.plan:
             self._keep_plan(deletes.plan)
         return counts
 
     def _found(self, chunks: int) -> Found:
-        finding, retried = self._finds_deletes(), [_deletion(each) for each in self._retried() if each.is_delete]
+        finding, retried = self._finds_deletes(), self._retried_deletes()
         if finding in (Finding.FEED, Finding.NOT):
             landed = self._landed_deletions() if finding is Finding.FEED else ()
             return Found(deletions=chain(retried, landed))

@@ -413,8 +413,8 @@ class PushJob:
             )
             plan += [_planned(each) for each in batch.requests[: MOST_PLANNED - len(plan)]]
         with self.database.session() as connection, connection.transaction():
-            sync_logs.add_to_plan(connection, self.run.log_id, [change.as_json() for change in plan])
             sync_logs.set_pushed(connection, self.run.log_id, counts)
+            sync_logs.add_to_plan(connection, self.run.log_id, [change.as_json() for change in plan])
             sync_logs.finish_push(connection, self.run.log_id, steps=1, to=None)
         return counts
 
