@@ -71,7 +71,9 @@ def split_deleted(entity: str, raw: bytes, *, zone: str) -> list[Deletion]:
             f"The landed page of deleted {entity} is not a JSON page with a list under `data` "
             f"({type(error).__name__}). It begins: {excerpt(raw)}"
         ) from None
-    return [Deletion(RemoteId(str(row.deleted_name)), to_instant(row.creation or "", zone=zone, fold=1)) for row in rows]
+    return [
+        Deletion(RemoteId(str(row.deleted_name)), to_instant(row.creation or "", zone=zone, fold=1)) for row in rows
+    ]
 
 
 def _pages(site: Site, doctype: str, window: Window, position: Position, limit: int) -> Iterator[Page]:
