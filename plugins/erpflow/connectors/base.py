@@ -225,9 +225,14 @@ class Connector(ABC):
         self._page_size = page_size
 
     @classmethod
-    @abstractmethod
     def auth(cls, account: Account) -> AuthBase:
-        """What signs every request of this account. Raises ConfigError for what no request can carry."""
+        """What signs every request of this account; nothing does unless a vendor says so.
+
+        Raises ConfigError for what no request can carry.
+        """
+        from erpflow.connectors.signing import Unsigned
+
+        return Unsigned()
 
     @classmethod
     def address(cls, account: Account) -> str:

@@ -9,6 +9,13 @@ from erpflow.connectors.redaction import MASK
 from erpflow.errors import ConfigError
 
 
+class Unsigned(AuthBase):
+    """Adds nothing; and keeps requests from looking for a password in a .netrc of this machine."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
 class TokenAuth(AuthBase):
     """`Authorization: token <key>:<secret>`, as Frappe wants it. Without a key nothing is sent."""
 

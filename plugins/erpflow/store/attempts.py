@@ -26,6 +26,11 @@ Texts = Mapping[str, str | None]
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
+DURABLE: Final = """
+SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
+"""
+"""An attempt that a crash of the server forgets would be made again: it is on disk before it is sent."""
+
 NEW_FENCE: Final = """
 UPDATE erpflow.erp_sync_configs SET fencing_token = fencing_token + 1 WHERE id = %s RETURNING fencing_token
 """
@@ -116,7 +121,10 @@ def next_token(connection: Connection, config_id: SyncConfigId) -> int:
 
 
 def record(connection: Connection, attempts: Sequence[Attempt], run: RunRef, *, token: int) -> bool:
-    """Record attempts as sent; False, and nothing recorded, when another push has begun since `token` was given out."""
+    """Record attempts as sent; False, and nothing recorded, when another push has begun since `token` was given out.
+
+    Within a transaction.
+    """
     rows = [
         {
             "local_id": attempt.local_id,
@@ -130,6 +138,7 @@ def record(connection: Connection, attempts: Sequence[Attempt], run: RunRef, *, 
         }
         for attempt in attempts
     ]
+    connection.execute(DURABLE)
     cursor = connection.execute(
         RECORD,
         {

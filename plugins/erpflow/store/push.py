@@ -100,6 +100,11 @@ TIED: Final = """
 SELECT count(*) FROM erpflow.erp_entity_sync_records WHERE sync_config_id = %s AND status <> 'deleted'
 """
 
+TIES: Final = """
+SELECT local_id, remote_id, remote_version, status FROM erpflow.erp_entity_sync_records
+WHERE sync_config_id = %s AND status <> 'deleted' AND local_id = ANY (%s)
+"""
+
 BY_ENTITY: Final = """
 SELECT local_id, remote_id FROM erpflow.erp_entity_sync_records
 WHERE sync_config_id = %(config)s AND status <> 'deleted' AND local_id = ANY (%(ids)s)
@@ -125,6 +130,15 @@ class LocalRow:
     hash: int | None
     modified_at: datetime | None
     values: Texts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """What a row is tied to, and the version of the record that was last agreed on."""
+
+    remote_id: str
+    version: str | None
+    status: str
 
 
 @contextmanager
@@ -191,6 +205,12 @@ def gone_rows(
         cursor.execute(GONE_ROWS.format(**_parts(tracked)), parameters)
         for local_id, remote_id, remote_version, agreed_local, agreed_remote in cursor:
             yield LocalRow(local_id, remote_id, remote_version, agreed_local, agreed_remote, None, None, None)
+
+
+def ties(connection: Connection, config_id: SyncConfigId, local_ids: Sequence[str]) -> dict[str, Tie]:
+    """The ties of these rows as they are now."""
+    rows = connection.execute(TIES, (config_id, list(local_ids)))
+    return {local_id: Tie(remote_id, version, status) for local_id, remote_id, version, status in rows}
 
 
 def tied_count(connection: Connection, config_id: SyncConfigId) -> int:

@@ -45,8 +45,9 @@ SELECT_RUN = """
 SELECT l.id::text, l.tenant_id::text, l.sync_config_id::text, c.connection_id::text, n.name, n.airflow_conn_id,
        n.system, c.entity, c.mapping_path, l.kind, l.dry_run, l.window_since, l.window_until, l.cursor_before,
        l.started_at, l.direction, c.direction, c.conflict, l.deletes_allowed, coalesce(l.record_ids, '{}'),
-       c.overlap, c.local_cursor_at, c.deletes_cursor_at
+       c.overlap, c.local_cursor_at, c.deletes_cursor_at, coalesce(o.started_at, l.started_at)
 FROM erpflow.erp_sync_logs l
+LEFT JOIN erpflow.erp_sync_logs o ON l.kind = 'replay' AND o.id::text = l.record_ids[1]
 JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
 JOIN erpflow.erp_connections n ON n.id = c.connection_id
 WHERE l.id = %s
@@ -183,7 +184,10 @@ ORDER BY l.started_at DESC, l.id LIMIT %(limit)s
 
 @dataclass(frozen=True, slots=True)
 class SyncRun:
-    """What one run of one sync config does: read back by every task from the id of its log."""
+    """What one run of one sync config does: read back by every task from the id of its log.
+
+    `as_of`: its pages were read after that moment; those of a replay by the run that it replays.
+    """
 
     log_id: SyncLogId
     tenant_id: TenantId
@@ -199,6 +203,7 @@ class SyncRun:
     window: Window
     cursor_before: datetime | None
     started_at: datetime
+    as_of: datetime
     direction: Direction = Direction.PULL
     config_direction: Direction = Direction.PULL
     conflict: Conflict = Conflict.NEWEST_WINS
@@ -329,7 +334,7 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
         raise ConfigError(f"There is no sync log {log_id}: its connection was deleted while the run was waiting.")
     log, tenant, config, connection_id, name, conn_id, system, entity, path, kind, dry_run, *moments = row
     since, until, cursor, started_at, direction, config_direction, conflict, allow, ids, *more = moments
-    overlap, local_cursor, deletes_cursor = more
+    overlap, local_cursor, deletes_cursor, as_of = more
     return SyncRun(
         log_id=log,
         tenant_id=tenant,
@@ -353,6 +358,7 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
         overlap=overlap,
         local_cursor_at=local_cursor,
         deletes_cursor_at=deletes_cursor,
+        as_of=as_of,
     )
 
 
@@ -397,7 +403,7 @@ def add_ignored(connection: Connection, log_id: SyncLogId, counts: Counts, *, re
 
 
 def set_pushed(connection: Connection, log_id: SyncLogId, counts: Counts) -> None:
-    """The counts of a plan, whatever an earlier try had counted."""
+    """The counts of a plan, whatever an earlier try had counted and planned."""
     connection.execute(CLEAR_COUNTS, (log_id,))
     add_pushed(connection, log_id, counts)
 
@@ -415,6 +421,24 @@ def finish_push(connection: Connection, log_id: SyncLogId, *, steps: int, to: da
 def advance_cursor(connection: Connection, run: SyncRun, to: datetime) -> None:
     """Move the config's cursor forward, never back; in the transaction that applies the data (invariant 2)."""
     connection.execute(ADVANCE_CURSOR, {"config": run.config_id, "log": run.log_id, "to": to})
+
+
+READ_DELETES = """
+UPDATE erpflow.erp_sync_configs
+SET deletes_cursor_at = CASE WHEN %(all)s THEN greatest(deletes_cursor_at, %(to)s) ELSE %(to)s END
+WHERE id = %(config)s AND (deletes_cursor_at IS NULL OR %(all)s)
+"""
+
+
+def note_deletes_read(connection: Connection, config_id: SyncConfigId, *, since: datetime) -> None:
+    """A config begins to follow the vendor's list of deletes: whatever becomes of this run, the next reads from there
+    too, until it is applied."""
+    connection.execute(READ_DELETES, {"config": config_id, "to": since, "all": False})
+
+
+def note_no_deletes(connection: Connection, config_id: SyncConfigId, *, until: datetime) -> None:
+    """The vendor has deleted nothing before `until` that is not applied."""
+    connection.execute(READ_DELETES, {"config": config_id, "to": until, "all": True})
 
 
 AGREED = "UPDATE erpflow.erp_sync_configs SET agreed_since = coalesce(agreed_since, now()) WHERE id = %s"

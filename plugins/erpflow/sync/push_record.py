@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -23,7 +23,7 @@ from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.chunk import copy_text
 from erpflow.sync.push_landing import Outgoing, RefusedRow
 from erpflow.sync.push_map import decode
-from erpflow.vocabulary import ConflictKind, Counts, Operation, RemoteId
+from erpflow.vocabulary import ConflictKind, Counts, Operation, RemoteId, SyncLogId
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +44,8 @@ Identify = Callable[[RawBytes], tuple[str, str | None]]
 class Settlement:
     """What the attempts of one call came to, before it is recorded.
 
-    `reread`: records that changed at the vendor, or vanished, while we wrote them. `unknown` and `unsent`: how many
-    attempts are still to be settled, or to be sent.
+    `reread`: records that changed at the vendor, or vanished, while we wrote them. `counted`: what became of rows, for
+    the log of the run that sent them. `unknown` and `unsent`: how many attempts are still to be settled, or to be sent.
     """
 
     settled: list[Settled] = field(default_factory=list)
@@ -55,9 +55,18 @@ class Settlement:
     refused: list[tuple[Attempt, tuple[FieldProblem, ...]]] = field(default_factory=list)
     conflicts: list[NewConflict] = field(default_factory=list)
     reread: list[tuple[str, str]] = field(default_factory=list)
-    counts: Counts = field(default_factory=Counts)
+    counted: dict[SyncLogId, Counts] = field(default_factory=dict)
     unknown: int = 0
     unsent: int = 0
+
+    @property
+    def counts(self) -> Counts:
+        """What became of rows, whichever run sent them."""
+        return sum(self.counted.values(), Counts())
+
+    def count(self, counts: Counts, log_id: SyncLogId) -> None:
+        """Add what became of a row that the run of `log_id` sent."""
+        self.counted[log_id] = self.counted.get(log_id, Counts()) + counts
 
 
 class PushRecorder:
@@ -85,13 +94,22 @@ class PushRecorder:
         self._version = mapping_version
 
     def settle(self, made: Sequence[Attempt], results: Sequence[WriteResult], vendor: SupportsWrites) -> Settlement:
-        """What the results of a call mean for each attempt. Asks the vendor for records that it did not answer with."""
+        """What the results of a call mean for each attempt. Asks the vendor for records that it did not answer with.
+
+        While it does not answer that, the outcome counts as unknown: what the vendor made of our values would come
+        back as its change.
+        """
         settlement = Settlement()
-        pages = self._records(made, results, vendor)
+        try:
+            pages = self._records(made, results, vendor)
+        except ErpflowError as error:
+            log.warning("written_not_read", sync_log=self._run.log_id, records=len(results), reason=str(error))
+            results = [_unread(attempt, result) for attempt, result in zip(made, results, strict=True)]
+            pages = self._records(made, results, vendor)
         states = self.states(pages)
         for attempt, result in zip(made, results, strict=True):
             problems = result.problems
-            self._one(attempt, result, states, settlement)
+            settlement.count(self._one(attempt, result, states, settlement), attempt.log_id or self._run.log_id)
             settlement.settled.append(
                 Settled(attempt.idempotency_key, STATES[result.outcome], result.remote_id, problems)
             )
@@ -108,8 +126,10 @@ class PushRecorder:
         history.record(connection, settlement.entries, run.ref)
         conflicts.record(connection, settlement.conflicts, run.ref)
         self._keep_refused(settlement)
-        rejects.resolve_pushed(connection, run.config_id, [entry.local_id for entry in settlement.pushed])
-        sync_logs.add_pushed(connection, run.log_id, settlement.counts)
+        done = [entry.local_id for entry in settlement.entries if entry.local_id is not None]
+        rejects.resolve_pushed(connection, run.config_id, done)
+        for log_id, counts in settlement.counted.items():
+            sync_logs.add_pushed(connection, log_id, counts)
 
     def refuse(self, refused: Sequence[RefusedRow]) -> None:
         """Keep rows that the mapping cannot send."""
@@ -139,24 +159,23 @@ class PushRecorder:
 
     def _one(
         self, attempt: Attempt, result: WriteResult, states: Mapping[str, VendorState], settlement: Settlement
-    ) -> None:
+    ) -> Counts:
         outcome = result.outcome
-        if outcome is Outcome.UNKNOWN:
-            settlement.unknown += 1
-        elif outcome is Outcome.NOT_SENT:
-            settlement.unsent += 1
-        elif outcome is Outcome.REJECTED:
-            self._rejected(attempt, result, settlement)
-        elif attempt.operation is Operation.DELETE and outcome in (Outcome.DONE, Outcome.MISSING):
-            self._deleted(attempt, settlement)
-        elif outcome in (Outcome.STALE, Outcome.MISSING):
+        if outcome is Outcome.REJECTED:
+            return self._rejected(attempt, result, settlement)
+        if attempt.operation is Operation.DELETE and outcome in (Outcome.DONE, Outcome.MISSING):
+            return self._deleted(attempt, settlement)
+        if outcome is Outcome.DONE:
+            return self._written(attempt, result, states, settlement)
+        if outcome in (Outcome.STALE, Outcome.MISSING):
             settlement.reread.append((attempt.local_id, result.remote_id or attempt.remote_id or ""))
-        else:
-            self._written(attempt, result, states, settlement)
+        settlement.unknown += outcome is Outcome.UNKNOWN
+        settlement.unsent += outcome is Outcome.NOT_SENT
+        return Counts()
 
     def _written(
         self, attempt: Attempt, result: WriteResult, states: Mapping[str, VendorState], settlement: Settlement
-    ) -> None:
+    ) -> Counts:
         remote_id = result.remote_id or attempt.remote_id or ""
         state = states.get(remote_id)
         ours = attempt.agreed_local or {}
@@ -183,23 +202,22 @@ class PushRecorder:
                 after={name: ours.get(name) for name in changed},
             )
         )
-        settlement.counts += Counts(read=1, created=int(is_new), updated=int(not is_new))
+        return Counts(read=1, created=int(is_new), updated=int(not is_new))
 
-    def _deleted(self, attempt: Attempt, settlement: Settlement) -> None:
+    def _deleted(self, attempt: Attempt, settlement: Settlement) -> Counts:
         settlement.buried.append(attempt.remote_id or "")
         settlement.entries.append(
             Entry(attempt.remote_id, attempt.local_id, "push", "deleted", before=attempt.before, after=None)
         )
-        settlement.counts += Counts(read=1, deleted=1)
+        return Counts(read=1, deleted=1)
 
-    def _rejected(self, attempt: Attempt, result: WriteResult, settlement: Settlement) -> None:
+    def _rejected(self, attempt: Attempt, result: WriteResult, settlement: Settlement) -> Counts:
         is_duplicate = attempt.operation is Operation.CREATE and any(p.rule == DUPLICATE for p in result.problems)
         if is_duplicate:
             settlement.conflicts.append(self._collision(attempt, result))
-            settlement.counts += Counts(read=1, conflict=1)
-            return
+            return Counts(read=1, conflict=1)
         settlement.refused.append((attempt, result.problems))
-        settlement.counts += Counts(read=1, rejected=1)
+        return Counts(read=1, rejected=1)
 
     def _collision(self, attempt: Attempt, result: WriteResult) -> NewConflict:
         why = "; ".join(problem.message for problem in result.problems)
@@ -236,7 +254,10 @@ class PushRecorder:
     def _records(
         self, made: Sequence[Attempt], results: Sequence[WriteResult], vendor: SupportsWrites
     ) -> list[tuple[bytes, str]]:
-        """The records that were written, as the vendor has them now, each with the zone of its times."""
+        """The records that were written, as the vendor has them now, each with the zone of its times.
+
+        Raises what `read_many` raises.
+        """
         written = [
             result
             for attempt, result in zip(made, results, strict=True)
@@ -244,12 +265,7 @@ class PushRecorder:
         ]
         answered = [(result.record, result.zone) for result in written if result.record is not None]
         missing = [result.remote_id for result in written if result.record is None and result.remote_id is not None]
-        if missing:
-            try:
-                answered += self.read(missing, vendor)
-            except ErpflowError as error:  # what was written is written; the next pull tells what it became
-                log.warning("written_not_read", sync_log=self._run.log_id, records=len(missing), reason=str(error))
-        return answered
+        return answered + self.read(missing, vendor) if missing else answered
 
     def read(self, remote_ids: Sequence[str], vendor: SupportsWrites) -> list[tuple[bytes, str]]:
         """Records as the vendor has them now, each with the zone of its times. Raises what `read_many` raises."""
@@ -283,6 +299,13 @@ class PushRecorder:
             with self._connection.transaction():
                 found |= {state.remote_id: state for state in self._reader.read(batch)}
         return found
+
+
+def _unread(attempt: Attempt, result: WriteResult) -> WriteResult:
+    """The outcome of a write that was done, before it is known what the vendor made of it."""
+    if result.outcome is not Outcome.DONE or result.record is not None or attempt.operation is Operation.DELETE:
+        return result
+    return replace(result, outcome=Outcome.UNKNOWN)
 
 
 def taken_over(run: SyncRun) -> AlreadyRunning:

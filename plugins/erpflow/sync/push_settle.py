@@ -68,7 +68,8 @@ class Settler:
             settlement = self._recorder.settle(open_ones, results, self._vendor)
             with self._connection.transaction():
                 self._recorder.record(settlement, token=None)
-            total.counts += settlement.counts
+            for log_id, counts in settlement.counted.items():
+                total.count(counts, log_id)
             total.reread += settlement.reread
             total.unknown += settlement.unknown
             log.info("attempts_settled", sync_log=self._run.log_id, attempts=len(open_ones))
@@ -100,6 +101,8 @@ class Settler:
         return found
 
     def _create(self, attempt: Attempt) -> WriteResult:
+        if attempt.remote_id is not None:  # the vendor had said so, and only its record is still to be read
+            return WriteResult(Outcome.DONE, RemoteId(attempt.remote_id))
         external_id = self._mapping.remote.external_id
         if external_id is not None:
             (found,) = self._vendor.find(self._run.entity, [{external_id: attempt.idempotency_key}])
@@ -124,8 +127,9 @@ class Settler:
         remote_id = RemoteId(attempt.remote_id or "")
         if now is None:
             return WriteResult(Outcome.NOT_SENT)
-        ours = attempt.agreed_local or {}
-        done = all(is_echo(ours.get(name), now.get(name)) for name in attempt.before or {} if name in now)
+        ours, changed = attempt.agreed_local or {}, attempt.before or {}
+        # What cannot be compared (a field that is only pushed) is sent again: an update sent twice does what once does.
+        done = all(name in now and is_echo(ours.get(name), now[name]) for name in changed)
         return WriteResult(Outcome.DONE if done else Outcome.NOT_SENT, remote_id)
 
     def _delete(self, attempt: Attempt, record: bytes | None) -> WriteResult:
