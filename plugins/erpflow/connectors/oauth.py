@@ -55,7 +55,9 @@ class OAuthSpec:
 
     `places` finds the server of an account (a data centre has its own). `scheme` stands before the token in the header
     Authorization. `client_auth`: how the client shows its secret (RFC 6749, 2.3.1). `consent` are further parameters of
-    the page a person consents on. `facts`: what of the token answer and of the redirect is kept with the tokens.
+    the page a person consents on. `facts`: what of the token answer is kept with the tokens; `redirect_facts`: what of the
+    redirect, which says whose account it is. `needs_consent`: a person's; without it the app's id and secret are enough
+    (client credentials).
     """
 
     places: Callable[[Account], Places]
@@ -67,6 +69,7 @@ class OAuthSpec:
     pkce: bool = False
     facts: tuple[str, ...] = ()
     redirect_facts: tuple[str, ...] = ()
+    needs_consent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,11 @@ class OAuthClient:
         self._now = now
         self._total = total
 
+    @property
+    def needs_consent(self) -> bool:
+        """Whether tokens are had only after a person consented."""
+        return self._spec.needs_consent
+
     def consent(self, redirect_uri: str) -> Consent:
         """Begin a consent: a page for a person to open."""
         verifier = secrets.token_urlsafe(48) if self._spec.pkce else None
@@ -152,6 +160,24 @@ class OAuthClient:
             ),
             sent=(code, *more.values()),
             dead=_WORN_CODE,
+        )
+
+    def renew(self, refresh_token: str | None) -> Grant:
+        """New tokens, for the refresh token where a person consented, else for the app's own id and secret.
+
+        Raises as `refresh` does.
+        """
+        if self._spec.needs_consent:
+            return self.refresh(refresh_token or "")
+        scope = self._spec.scope_separator.join(self._spec.scopes)
+        more = {"scope": scope} if scope else {}
+        return self._asked(
+            {},
+            lambda session, how: session.fetch_token(
+                self._places.token, grant_type="client_credentials", **more, **how
+            ),
+            sent=(),
+            dead="The vendor gives the app no tokens",
         )
 
     def refresh(self, refresh_token: str) -> Grant:

@@ -37,7 +37,9 @@ class Cipher:
     def encrypt(self, text: str) -> str:
         """The text as a Fernet token. Raises ConfigError without a key: encrypted, or not at all."""
         if self._fernet is None:
-            raise ConfigError(f"There is no key to encrypt with: {FERNET_VARIABLE} is not set. Set it as Airflow has it.")
+            raise ConfigError(
+                f"There is no key to encrypt with: {FERNET_VARIABLE} is not set. Set it as Airflow has it."
+            )
         return self._fernet.encrypt(text.encode()).decode()
 
     def decrypt(self, token: str, *, what: str, otherwise: str) -> str:

@@ -1,12 +1,14 @@
 -- `facts`: what the vendor said of the account when a person consented (its API address, the company's number).
--- `renewed_at`: the last renewals, newest first; vendors count them. `trouble`: why the vendor is not asked for tokens,
--- as the error of that name; until `trouble_until`, or, without one, until a person connects again.
+-- `began_at`: the last renewals that began, newest first; vendors count them. `renewing_since`: one of them is under way,
+-- or died before its answer was stored. `trouble`: why the vendor is not asked for tokens, as the error called
+-- `trouble_kind`; until `trouble_until`, or, without one, until a person connects again.
 ALTER TABLE erpflow.erp_oauth_tokens
-    ADD COLUMN facts jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(facts) = 'object'),
-    ADD COLUMN renewed_at timestamptz[] NOT NULL DEFAULT '{}',
-    ADD COLUMN trouble text,
-    ADD COLUMN trouble_kind text,
-    ADD COLUMN trouble_until timestamptz;
+    ADD COLUMN facts          jsonb         NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(facts) = 'object'),
+    ADD COLUMN began_at       timestamptz[] NOT NULL DEFAULT '{}',
+    ADD COLUMN renewing_since timestamptz,
+    ADD COLUMN trouble        text,
+    ADD COLUMN trouble_kind   text,
+    ADD COLUMN trouble_until  timestamptz;
 
 -- What a vendor counts together: one account of it, whoever's connections ask. It belongs to no tenant. `last_at` is the
 -- slot given last (slots never go back), `last_cost` what its request cost. Each window is a row of counters of what was
@@ -76,7 +78,9 @@ BEGIN
     IF mine.account IS DISTINCT FROM of_account
         AND EXISTS (SELECT FROM erpflow.erp_connections WHERE id = of_connection)
     THEN
-        INSERT INTO erpflow.erp_rate_accounts (account) VALUES (of_account) ON CONFLICT DO NOTHING;
+        -- An account that is there already is locked too: its last connection may be leaving, and would take it along.
+        INSERT INTO erpflow.erp_rate_accounts (account) VALUES (of_account)
+        ON CONFLICT (account) DO UPDATE SET updated_at = clock_timestamp();
         INSERT INTO erpflow.erp_rate_limits (connection_id, tenant_id, account)
         SELECT id, tenant_id, of_account FROM erpflow.erp_connections WHERE id = of_connection
         ON CONFLICT (connection_id) DO UPDATE SET account = excluded.account
@@ -159,8 +163,7 @@ $$;
 --   again  not yet: ask again in `wait` seconds
 --   later  not within `patience` seconds; nothing is reserved
 -- All NULL for an unknown connection. Only the clock of Postgres counts. Slots are given at most `horizon` seconds ahead,
--- so that a pause reaches nearly everybody and a killed worker takes little along. What need not wait for the account's
--- row does not lock it.
+-- so that a pause reaches nearly everybody and a killed worker takes little along. What has to wait anyhow does not queue.
 CREATE FUNCTION erpflow.reserve_request(
     of_connection uuid, of_account text, sheet double precision[], cost double precision, patience double precision,
     horizon double precision, held integer[], keeps integer,
@@ -172,6 +175,7 @@ DECLARE
     allowed double precision[];
     moment timestamptz;
     slot timestamptz;
+    is_shared boolean;
 BEGIN
     SELECT * INTO mine FROM erpflow.erp_rate_limits WHERE connection_id = of_connection;
     IF mine.account IS DISTINCT FROM of_account THEN
@@ -184,17 +188,18 @@ BEGIN
                      coalesce(mine.per_hour, sheet[3]), coalesce(mine.per_day, sheet[4]),
                      coalesce(mine.concurrent, sheet[5])];
     SELECT * INTO budget FROM erpflow.erp_rate_accounts WHERE account = of_account;
+    is_shared := budget.is_shared;
     moment := clock_timestamp();
     slot := erpflow.next_slot(budget, allowed, cost, moment);
     IF slot <= moment + horizon * interval '1 second' THEN
-        IF budget.is_shared THEN
+        IF is_shared THEN
             wait := erpflow.stands_back(mine, moment);
         END IF;
         IF wait IS NULL THEN
             lease := erpflow.take_lease(of_account, allowed[5], held, keeps);
             wait := CASE WHEN lease = -1 THEN 0.05 END;
         END IF;
-        IF budget.is_shared THEN
+        IF is_shared THEN
             UPDATE erpflow.erp_rate_limits SET asked_at = moment,
                 refused_at = CASE WHEN wait IS NULL OR slot_at > moment THEN refused_at ELSE moment END
             WHERE connection_id = of_connection;
@@ -204,7 +209,9 @@ BEGIN
             verdict := 'again';
             RETURN;
         END IF;
-        SELECT * INTO budget FROM erpflow.erp_rate_accounts WHERE account = of_account FOR UPDATE;
+        -- A queue: whoever came first goes first, and only one is woken at a time.
+        PERFORM pg_advisory_xact_lock(hashtextextended(of_account, 7));
+        SELECT * INTO budget FROM erpflow.erp_rate_accounts WHERE account = of_account;
         moment := clock_timestamp();
         slot := erpflow.next_slot(budget, allowed, cost, moment);
     END IF;
@@ -220,7 +227,7 @@ BEGIN
             day_newest = floor(extract(epoch FROM slot) / 1800),
             day_used = erpflow.window_with(day_newest, day_used, floor(extract(epoch FROM slot) / 1800)::bigint, cost)
         WHERE account = of_account;
-        IF budget.is_shared THEN
+        IF is_shared THEN
             UPDATE erpflow.erp_rate_limits SET slot_at = slot WHERE connection_id = of_connection;
         END IF;
         RETURN;
