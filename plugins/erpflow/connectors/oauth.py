@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import requests
 from authlib.common.errors import AuthlibBaseError
@@ -23,6 +23,9 @@ from erpflow.connectors.account import Account, Tokens
 from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
 from erpflow.connectors.redaction import MASK, redact
 from erpflow.errors import AuthFailed, ConfigError, ErpflowError, ProtocolError, RateLimited, VendorUnavailable
+
+if TYPE_CHECKING:
+    from erpflow.connectors.base import Connector
 
 TIMEOUT: Final = (10.0, 30.0)  # seconds to connect, and between two bytes of the answer
 TOTAL_S: Final = 60.0  # for the whole call: whoever refreshes holds a lock that all workers wait for
@@ -55,9 +58,9 @@ class OAuthSpec:
 
     `places` finds the server of an account (a data centre has its own). `scheme` stands before the token in the header
     Authorization. `client_auth`: how the client shows its secret (RFC 6749, 2.3.1). `consent` are further parameters of
-    the page a person consents on. `facts`: what of the token answer is kept with the tokens; `redirect_facts`: what of the
-    redirect, which says whose account it is. `needs_consent`: a person's; without it the app's id and secret are enough
-    (client credentials).
+    the page a person consents on. `facts`: what of the token answer is kept with the tokens; `redirect_facts`: what of
+    the redirect, which says whose account it is. `needs_consent`: a person's; without it the app's own id and secret
+    are enough (client credentials).
     """
 
     places: Callable[[Account], Places]
@@ -293,6 +296,16 @@ class OAuthAuth(AuthBase):
 
     def __repr__(self) -> str:
         return f"OAuthAuth({MASK})"
+
+
+def oauth_client(connector: type[Connector], account: Account) -> OAuthClient:
+    """Who asks for the tokens of an account. Raises ConfigError for a system without OAuth, and without an app."""
+    if connector.oauth is None:
+        raise ConfigError(
+            f"{connector.spec.title} needs no consent: its connections hold all there is to know "
+            f"({', '.join(connector.spec.auth)}). Try one: erpflow connection test NAME"
+        )
+    return OAuthClient(connector.oauth, account)
 
 
 def oauth_auth(spec: OAuthSpec, account: Account) -> OAuthAuth:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import threading
@@ -91,13 +92,14 @@ class PostgresLimiter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`account`: what the vendor counts together; this connection alone unless it is said.
+        """`account`: what the vendor counts together; this connection alone unless it is said. It is never written down
+        as it is: a login may be half of a secret.
 
         `patience` in seconds: a longer wait is told and not reserved.
         """
         self._database = database
         self._connection_id = connection_id
-        self._account = account or f"connection {connection_id}"
+        self._account = connection_id if account is None else hashlib.sha256(account.encode()).hexdigest()[:32]
         self._sheet = [None if limit is None else float(limit) for limit in _in_order(limits)]
         self._patience = patience
         self._clock, self._sleep = clock, sleep

@@ -252,34 +252,52 @@ class PostgresTokens:
             return
         if row.refresh_token is None or (row.refresh_expires_at is not None and row.refresh_expires_at <= now):
             why = "has come to its end" if row.refresh_token else "was not for longer"
-            with connection.transaction():
-                raise self._noted(connection, row, AuthFailed(f"The consent {why}."))
+            raise self._noted(connection, row, AuthFailed(f"The consent {why}."))
 
     def _renewed_alone(self, connection: Connection, before: _Row, newer_than: int) -> AccessToken:
         """Ask the vendor under the lock of the row, and store what it gives before anybody uses it."""
-        grant: Granted | None = None
+        outcome: Granted | ErpflowError | None = None
         try:
             with connection.transaction():
                 row = self._row(connection, lock=True)
-                if row is None or row.version != before.version:  # deleted, or connected again by a person
-                    raise VendorUnavailable(f'The connection "{before.name}" was changed meanwhile.', maybe_done=False)
-                refused: ErpflowError | None = None
-                try:
-                    grant = self._server.renew(self._decrypted(before, before.refresh_token))
-                except ErpflowError as error:
-                    refused = self._noted(connection, before, error)
+                if row is None or row.version != before.version:  # deleted, or a person connected again
+                    return self._latest(row, newer_than)
+                outcome = self._asked(before)
+                if isinstance(outcome, ErpflowError):
+                    outcome = self._noted(connection, before, outcome)
                 else:
-                    stored = self._stored(connection, grant)
-        except (psycopg.OperationalError, psycopg.InterfaceError):
-            if grant is None:
+                    token, expires_at = self._stored(connection, outcome), outcome.expires_at
+        except BaseException as error:  # also a signal that ends this worker: what was given must not go with it
+            if outcome is None or isinstance(outcome, ErpflowError):
                 raise
-            return self._saved(grant, before)
-        if refused is None and grant is not None:
-            return self._remembered(stored, grant.expires_at)
-        latest = self._row(connection)  # a person may have connected again while we were refused
-        if latest is not None and latest.trouble is None and self._serves(latest, newer_than):
-            return self._opened(latest)
-        raise refused or ProtocolError("The token server gave nothing.")
+            saved = self._saved(outcome, before)
+            if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+                return saved
+            raise
+        if not isinstance(outcome, ErpflowError):
+            return self._remembered(token, expires_at)
+        if isinstance(outcome, AuthFailed):  # a person may have connected again while we were refused
+            row = self._row(connection)
+            if row is not None and row.trouble is None:
+                return self._latest(row, newer_than)
+        raise outcome
+
+    def _asked(self, row: _Row) -> Granted | ErpflowError:
+        refresh_token = self._decrypted(row, row.refresh_token)
+        try:
+            return self._server.renew(refresh_token)
+        except ErpflowError as error:
+            return error
+
+    def _latest(self, row: _Row | None, newer_than: int) -> AccessToken:
+        """The token of a row that somebody else has changed."""
+        if row is not None and self._serves(row, newer_than):
+            return self._opened(row)
+        raise VendorUnavailable(
+            f"The connection {self._connection_id} was changed or deleted during a renewal of its access token. "
+            "Nothing was sent; the run can be repeated.",
+            maybe_done=False,
+        )
 
     def _stored(self, connection: Connection, grant: Granted) -> AccessToken:
         self._on_secret(grant.access_token)
@@ -394,4 +412,6 @@ def _known(kind: str | None, sentence: str, until: datetime | None, now: datetim
         return RateLimited(sentence, retry_after=((until or now) - now).total_seconds())
     if kind == "VendorUnavailable":
         return VendorUnavailable(sentence, maybe_done=False)
-    return {"AuthFailed": AuthFailed, "ProtocolError": ProtocolError}.get(kind or "", ConfigError)(sentence)
+    if kind == "AuthFailed":
+        return AuthFailed(sentence)
+    return ProtocolError(sentence) if kind == "ProtocolError" else ConfigError(sentence)
