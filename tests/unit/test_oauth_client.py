@@ -160,7 +160,10 @@ def test_a_code_from_a_vendors_console_becomes_tokens_without_a_redirect() -> No
 
 
 def test_a_code_that_was_used_is_told_apart_from_a_consent_that_ended() -> None:
-    with client(Reply.json({"error": "invalid_code"})) as (made, _), pytest.raises(GrantRefused, match="codes work once"):
+    with (
+        client(Reply.json({"error": "invalid_code"})) as (made, _),
+        pytest.raises(GrantRefused, match="codes work once"),
+    ):
         made.redeem("c-9")
 
 

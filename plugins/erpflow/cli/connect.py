@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,8 @@ def _agreed(client: OAuthClient, redirect_uri: str, *, paste: bool) -> Grant:
 def _opened(url: str) -> bool:
     import webbrowser
 
+    if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
+        return False  # a browser in this terminal would take it away from us
     try:
         return webbrowser.open(url)
     except webbrowser.Error:

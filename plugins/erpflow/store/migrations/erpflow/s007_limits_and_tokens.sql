@@ -179,6 +179,7 @@ DECLARE
 BEGIN
     SELECT * INTO mine FROM erpflow.erp_rate_limits WHERE connection_id = of_connection;
     IF mine.account IS DISTINCT FROM of_account THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended(of_account, 7));  -- before the rows: the order of all others
         mine := erpflow.join_rate_account(of_connection, of_account);
         IF mine.connection_id IS NULL THEN
             RETURN;
