@@ -285,7 +285,8 @@ BEGIN
     INSERT INTO public.slots VALUES (extract(epoch FROM NEW.last_at));
     RETURN NULL;
 END $$;
-CREATE TRIGGER keep_slot AFTER UPDATE OF last_at ON erpflow.erp_rate_accounts FOR EACH ROW EXECUTE FUNCTION public.keep_slot()
+CREATE TRIGGER keep_slot AFTER UPDATE OF last_at ON erpflow.erp_rate_accounts
+    FOR EACH ROW EXECUTE FUNCTION public.keep_slot()
 """
 
 

@@ -331,13 +331,13 @@ class PostgresTokens:
         """Note why the vendor gave nothing, so that the others need not ask. What to raise for it."""
         now = self._now()
         if isinstance(error, AuthFailed):
-            lost = ""
+            lost = "Nothing was lost."
             if row.renewing_since is not None:
                 lost = (
-                    f" A worker was killed in a renewal at {row.renewing_since:%Y-%m-%d %H:%M}Z: what the vendor gave "
+                    f"A worker was killed in a renewal at {row.renewing_since:%Y-%m-%d %H:%M}Z: what the vendor gave "
                     "it was lost with it."
                 )
-            error = AuthFailed(f"{error}{lost} Nothing else was lost. Reconnect it: erpflow connect {row.name}")
+            error = AuthFailed(f"{error} {lost} Reconnect it: erpflow connect {row.name}")
             set_status(connection, self._connection_id, ConnectionStatus.EXPIRED, message=str(error))
         kind, until = _trouble(error, now)
         connection.execute(
