@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from psycopg import sql
 
@@ -16,7 +16,7 @@ from erpflow.store.tracked import Tracked
 from erpflow.vocabulary import SyncConfigId
 
 Connection = psycopg.Connection[Any]
-Texts = Mapping[str, str | None]
+Texts = dict[str, str | None]
 
 FETCH: Final = 2_000
 """Rows fetched at once from the server's cursor."""
@@ -93,8 +93,7 @@ BY_TABLE: Final = sql.SQL(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LocalRow:
+class LocalRow(msgspec.Struct, frozen=True):
     """A row that is new or may differ from what was agreed on; its columns as texts, as a push reads them.
 
     `remote_id` None: it is not tied to a record yet. `values` None: the row is gone, or marked as deleted.

@@ -6,9 +6,10 @@ again and merged, as a pull does it, and what then remains to be sent is sent in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import structlog
@@ -56,13 +57,14 @@ ROUNDS = 3
 
 Connect = Callable[[], AbstractContextManager[Connector]]
 OnProgress = Callable[[Counts], None]
+Batches = Callable[[], Iterator[RequestBatch]]
 
 
 def _silent(_counts: Counts) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PushJob:
     """Everything one push needs, read back from the id of its log: any task, on any worker, can build it.
 
@@ -124,17 +126,19 @@ class PushJob:
             sync_logs.finish_push(connection, self.run.log_id, steps=0, to=scanned.horizon if moves else None)
         return True
 
+    @cached_property
     def mapping(self) -> Mapping:
-        """The mapping of this run. Raises ConfigError naming file, line and key."""
+        """The mapping of this run, read once. Raises ConfigError naming file, line and key."""
         return load_mapping(self.mappings / self.run.mapping_path)
 
+    @cached_property
     def program(self) -> PushProgram:
         """The mapping of this run, compiled. Raises ConfigError."""
-        return compile_push(self.mapping())
+        return compile_push(self.mapping)
 
     def check(self) -> None:
         """Fail now, before anything is looked for, if the mapping, a table or the vendor does not allow a push."""
-        mapping = self.program().mapping
+        mapping = self.program.mapping
         spec = self.connector.spec.entities.get(self.run.entity)
         if spec is None or not spec.writes:
             raise ConfigError(
@@ -217,40 +221,44 @@ class PushJob:
     def _send(
         self, guard: Connection, landing: PushLanding, token: int, on_progress: OnProgress
     ) -> list[tuple[str, str]]:
-        """Send what a landing holds; rows and records that changed at the vendor meanwhile."""
-        batches = list(self._batches(landing))
-        writes = [batch for batch in batches if not _is_delete(batch)]
-        deletes = [batch for batch in batches if _is_delete(batch)]
-        reread = self._send_all(guard, writes, token, on_progress)
-        if deletes and self.run.deletes_allowed is False:
-            self._keep(guard, deletes)
-        elif deletes:
-            self._approve(guard, sum(len(batch.requests) for batch in deletes))
-            if self.mapping().deletes.push is Deletes.IGNORE:
-                self._let_go(guard, deletes)
+        """Send what a landing holds; rows and records that changed at the vendor meanwhile.
+
+        Batches are read as they are sent, so that memory does not grow with their number.
+        """
+        found = self._found(landing)
+        writes = partial(self._batches, landing, deletes=False)
+        deletes = partial(self._batches, landing, deletes=True)
+        reread = self._send_all(guard, writes, found.creates + found.updates, token, on_progress)
+        if found.deletes and self.run.deletes_allowed is False:
+            self._keep(guard, deletes())
+        elif found.deletes:
+            self._approve(guard, found.deletes)
+            if self.mapping.deletes.push is Deletes.IGNORE:
+                self._let_go(guard, deletes())
             else:
-                reread += self._send_all(guard, deletes, token, on_progress)
+                reread += self._send_all(guard, deletes, found.deletes, token, on_progress)
         return reread
 
     def _send_all(
-        self, guard: Connection, batches: Sequence[RequestBatch], token: int, on_progress: OnProgress
+        self, guard: Connection, batches: Batches, rows: int, token: int, on_progress: OnProgress
     ) -> list[tuple[str, str]]:
-        """Send batches; as long as the vendor takes some, settle what is unclear and send what is left."""
-        reread: list[tuple[str, str]] = []
+        """Send batches of `rows` rows; as long as the vendor takes some, settle what is unclear and send the rest."""
+        reread: dict[tuple[str, str], None] = {}
         stalled = 0
-        while batches:
+        calls = -(-rows // self.connector.spec.entities[self.run.entity].bulk_size)
+        while rows:
             sender = PushSender(
                 run=self.run,
-                mapping=self.mapping(),
+                mapping=self.mapping,
                 database=self.database,
                 connect=self.connect,
                 make_recorder=self._recorder,
                 token=token,
-                workers=max(1, min(self.connector.spec.limits.concurrent, len(batches))),
+                workers=max(1, min(self.connector.spec.limits.concurrent, calls)),
                 done=frozenset(attempts.settled_in(guard, self.run.log_id)),
             )
-            sent = sender.send(iter(batches), on_sent=on_progress)
-            reread += [entry for entry in sent.reread if entry not in reread]
+            sent = sender.send(batches(), on_sent=on_progress)
+            reread |= dict.fromkeys(sent.reread)
             if not (sent.unknown or sent.unsent):
                 break
             stalled = 0 if self._settle(guard, on_progress) + sent.settled else stalled + 1
@@ -259,10 +267,10 @@ class PushJob:
                     f"{self.run.connection} {self.run.entity}: the vendor went away in the middle of a push; "
                     f"{sent.unknown + sent.unsent} rows are not sent. The next try goes on with them."
                 )
-        return reread
+        return list(reread)
 
     def _approve(self, guard: Connection, count: int) -> None:
-        mapping, total = self.mapping(), store.tied_count(guard, self.run.config_id)
+        mapping, total = self.mapping, store.tied_count(guard, self.run.config_id)
         share = mapping.deletes.at_most
         is_few = count <= 1 or count <= share * total
         if self.run.deletes_allowed or mapping.deletes.push is Deletes.IGNORE or is_few:
@@ -277,7 +285,7 @@ class PushJob:
             sample=(),
         )
 
-    def _keep(self, guard: Connection, deletes: Sequence[RequestBatch]) -> None:
+    def _keep(self, guard: Connection, deletes: Iterable[RequestBatch]) -> None:
         """A person has said no: the vendor's records stay, and the next run asks again."""
         for batch in deletes:
             counts = Counts(read=len(batch.requests), ignored=len(batch.requests))
@@ -285,7 +293,7 @@ class PushJob:
                 if sync_logs.note_batch(guard, self.run.log_id, batch.number):
                     sync_logs.add_ignored(guard, self.run.log_id, counts, reason="a person kept them")
 
-    def _let_go(self, guard: Connection, deletes: Sequence[RequestBatch]) -> None:
+    def _let_go(self, guard: Connection, deletes: Iterable[RequestBatch]) -> None:
         """Rows that were deleted here, and whose records stay: only a tombstone remains."""
         for batch in deletes:
             ids = [each.remote_id or "" for each in batch.requests]
@@ -304,7 +312,7 @@ class PushJob:
                 raise ConfigError(f"{vendor.spec.title} cannot be written to.")
             spec = vendor.spec.entities[self.run.entity]
             recorder = self._recorder(connection)
-            settlement = Settler(self.run, self.mapping(), spec, connection, vendor, recorder).settle_all()
+            settlement = Settler(self.run, self.mapping, spec, connection, vendor, recorder).settle_all()
             on_progress(settlement.counts)
             if settlement.unknown:
                 raise VendorUnavailable(
@@ -341,18 +349,15 @@ class PushJob:
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _scan(self, landing: PushLanding, *, ids: Sequence[str] | None = None) -> Scanned:
-        mapping = self.mapping()
+        mapping = self.mapping
         writes = mapping.writes & self.connector.spec.entities[self.run.entity].writes
         with self.database.session() as connection:
             table = self._tracked(connection, mapping)
         return scan(self.run, table, self.database, landing, version=mapping.version, writes=writes, ids=ids)
 
     def _map(self, landing: PushLanding) -> int:
-        if landing.scanned() is None:
-            raise ConfigError(
-                "What changed here has not been looked for to the end, or was cleaned up. Clear the task push.extract."
-            )
-        program, number = self.program(), 0
+        self._found(landing)
+        program, version, number = self.program, self.mapping.version, 0
         with self.database.session() as connection:
             mapper = PushMapper(
                 program,
@@ -362,14 +367,26 @@ class PushJob:
                 bulk_size=self.connector.spec.entities[self.run.entity].bulk_size,
             )
             for batch in mapper.batches(changed.changes for changed in landing.changes()):
-                landing.put_requests(program.mapping.version, batch)
+                landing.put_requests(version, batch)
                 number = batch.number
-            landing.finish_requests(program.mapping.version, number)
+            landing.finish_requests(version, number)
             sync_logs.note_total(connection, self.run.log_id, chunks=1)
         return number
 
-    def _batches(self, landing: PushLanding) -> Sequence[RequestBatch]:
-        return list(landing.requests(self.mapping().version))
+    def _found(self, landing: PushLanding) -> Scanned:
+        """What a scan has found. Raises ConfigError when it has not finished."""
+        found = landing.scanned()
+        if found is None:
+            raise ConfigError(
+                "What changed here has not been looked for to the end, or was cleaned up. Clear the task push.extract."
+            )
+        return found
+
+    def _batches(self, landing: PushLanding, *, deletes: bool | None = None) -> Iterator[RequestBatch]:
+        """What is to be sent: all of it, or only the deletes, or only the rest."""
+        for batch in landing.requests(self.mapping.version):
+            if deletes is None or _is_delete(batch) is deletes:
+                yield batch
 
     def _plan(self) -> Counts:
         """What would be sent; nothing is, and nothing is recorded but the plan."""
@@ -392,7 +409,8 @@ class PushJob:
         return counts
 
     def _recorder(self, connection: Connection) -> PushRecorder:
-        mapping = self.mapping()
+        acknowledge.prepare(connection)
+        mapping = self.mapping
         pulls = self.run.is_two_way
         program = compile_pull(mapping) if pulls else None
         reader = None
@@ -430,5 +448,5 @@ def _planned(each: Outgoing) -> PlannedChange:
         each.remote_id,
         each.local_id,
         dict(each.before) or None,
-        dict(each.after) or None,
+        dict(each.after or each.values or {}) or None,
     )

@@ -36,9 +36,9 @@ class LocalChange(msgspec.Struct, frozen=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A change in the vendor's shape. `request`: JSON of what is sent. `before` and `after`: our fields that change.
+    """A change in the vendor's shape. `request`: JSON of what is sent.
 
-    `values`: the whole row, which is agreed on once it is sent.
+    `values`: the whole row, which is agreed on once it is sent. `before` and `after`: the fields an update changes.
     """
 
     operation: Operation
