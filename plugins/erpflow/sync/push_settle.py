@@ -23,7 +23,7 @@ from erpflow.store import acknowledge, attempts
 from erpflow.store.attempts import Attempt
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import SyncRun
-from erpflow.sync.natural_key import natural_key_of
+from erpflow.sync.natural_key import NaturalKey
 from erpflow.sync.push_map import decode
 from erpflow.sync.push_record import DUPLICATE, PushRecorder, Settlement
 from erpflow.vocabulary import Operation, RemoteId
@@ -53,6 +53,7 @@ class Settler:
     ) -> None:
         self._run = run
         self._mapping = mapping
+        self._key_of = NaturalKey(mapping)
         self._spec = spec
         self._connection = connection
         self._vendor = vendor
@@ -68,7 +69,7 @@ class Settler:
             settlement = self._recorder.settle(open_ones, results, self._vendor)
             with self._connection.transaction():
                 self._recorder.record(settlement, token=None)
-            total.counts += settlement.counts
+            total.outcomes += settlement.outcomes
             total.reread += settlement.reread
             total.unknown += settlement.unknown
             log.info("attempts_settled", sync_log=self._run.log_id, attempts=len(open_ones))
@@ -107,7 +108,7 @@ class Settler:
             change = Change(Operation.CREATE, attempt.idempotency_key, None, attempt.request)
             return self._vendor.write(self._run.entity, [change])[0]
         else:
-            key = natural_key_of(self._mapping, attempt.request)
+            key = self._key_of(attempt.request)
             if not key:
                 return _unclear(attempt, "it carries neither an external id nor a natural key")
             (found,) = self._vendor.find(self._run.entity, [key])
