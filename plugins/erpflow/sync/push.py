@@ -28,7 +28,7 @@ from erpflow.store.tracked import Tracked
 from erpflow.sync.landing import Folder
 from erpflow.sync.merge import rules_of
 from erpflow.sync.planned import MOST_PLANNED, PlannedChange
-from erpflow.sync.pull import PullJob
+from erpflow.sync.pull import PullJob, hot_loop
 from erpflow.sync.pull import finish as finish_run
 from erpflow.sync.push_landing import Outgoing, PushLanding, RequestBatch, Scanned
 from erpflow.sync.push_map import PushMapper
@@ -168,7 +168,7 @@ class PushJob:
         """
         if self.run.dry_run:
             return self._plan()
-        with self.database.session() as guard:
+        with hot_loop(), self.database.session() as guard:
             locks.hold_push(guard, self.run.config_id)
             token = attempts.next_token(guard, self.run.config_id)
             self._settle(guard, on_progress)
@@ -182,9 +182,10 @@ class PushJob:
 
     def run_whole(self, *, on_progress: OnProgress = _silent) -> Counts:
         """Extract, transform and load. Raises as `load` does."""
-        self.extract()
-        self.transform()
-        return self.load(on_progress=on_progress)
+        with hot_loop():
+            self.extract()
+            self.transform()
+            return self.load(on_progress=on_progress)
 
     def settle_open(self) -> bool:
         """Settle what earlier pushes left open, before a pull takes their records for strangers.

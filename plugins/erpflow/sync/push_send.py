@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import queue
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -55,7 +55,7 @@ Shapes = dict[str, dict[str, Any]]
 
 def new_key() -> str:
     """An idempotency key: it travels to the vendor, where it may become the external id of a record."""
-    return f"erp-{uuid.uuid4().hex}"
+    return f"erp-{token_hex(16)}"
 
 
 @dataclass(slots=True)
