@@ -181,10 +181,9 @@ class PushJob:
             return sync_logs.summary(connection, self.run.log_id).counts
 
     def run_whole(self, *, on_progress: OnProgress = _silent) -> Counts:
-        """Extract, transform and load. Raises as `load` does."""
+        """Extract, then map and send at once. Raises as `load` does."""
         with hot_loop():
             self.extract()
-            self.transform()
             return self.load(on_progress=on_progress)
 
     def settle_open(self) -> bool:
@@ -357,6 +356,10 @@ class PushJob:
         return scan(self.run, table, self.database, landing, version=mapping.version, writes=writes, ids=ids)
 
     def _map(self, landing: PushLanding) -> int:
+        return max((batch.number for batch in self._mapped(landing)), default=0)
+
+    def _mapped(self, landing: PushLanding) -> Iterator[RequestBatch]:
+        """What the mapping makes of the changes, batch by batch; each lands before it is given."""
         self._found(landing)
         program, version, number = self.program, self.mapping.version, 0
         with self.database.session() as connection:
@@ -370,9 +373,9 @@ class PushJob:
             for batch in mapper.batches(changed.changes for changed in landing.changes()):
                 landing.put_requests(version, batch)
                 number = batch.number
+                yield batch
             landing.finish_requests(version, number)
             sync_logs.note_total(connection, self.run.log_id, chunks=1)
-        return number
 
     def _found(self, landing: PushLanding) -> Scanned:
         """What a scan has found. Raises ConfigError when it has not finished."""
@@ -384,8 +387,9 @@ class PushJob:
         return found
 
     def _batches(self, landing: PushLanding, *, deletes: bool | None = None) -> Iterator[RequestBatch]:
-        """What is to be sent: all of it, or only the deletes, or only the rest."""
-        for batch in landing.requests(self.mapping.version):
+        """What is to be sent: all of it, or only the deletes, or only the rest. Mapped on the way if it is not yet."""
+        version = self.mapping.version
+        for batch in landing.requests(version) if landing.is_mapped(version) else self._mapped(landing):
             if deletes is None or _is_delete(batch) is deletes:
                 yield batch
 

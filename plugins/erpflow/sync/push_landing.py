@@ -135,6 +135,10 @@ class PushLanding:
         """Say how many batches there are."""
         self._put(f"requests/{version}", "mapped", MappedRequests(batches))
 
+    def is_mapped(self, version: str) -> bool:
+        """Whether all that the mapping of this version makes of the changes has landed."""
+        return self._find(f"requests/{version}", "mapped", MappedRequests) is not None
+
     def requests(self, version: str) -> Iterator[RequestBatch]:
         """Every batch. Raises ConfigError when one is gone, or was made with another mapping."""
         mapped = self._get(f"requests/{version}", "mapped", MappedRequests, step="push.transform")
