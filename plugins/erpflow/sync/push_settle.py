@@ -89,10 +89,11 @@ class Settler:
         records = self._recorder.read(known, self._vendor) if known else []
         raw = {self._recorder.identify(record)[0]: record for record, _ in records}
         states = self._recorder.states(records)
+        made = self._find_made(open_ones)
         found = []
         for attempt in open_ones:
             if attempt.operation is Operation.CREATE:
-                found.append(self._create(attempt))
+                found.append(self._create(attempt, made.get(attempt.idempotency_key)))
             elif attempt.operation is Operation.DELETE:
                 found.append(self._delete(attempt, raw.get(attempt.remote_id or "")))
             else:
@@ -100,18 +101,28 @@ class Settler:
                 found.append(self._update(attempt, state.values if state else None))
         return found
 
-    def _create(self, attempt: Attempt) -> WriteResult:
+    def _find_made(self, open_ones: Sequence[Attempt]) -> dict[str, list[RemoteId]]:
+        """What creates may have made, by idempotency key, all looked for at once; those without a key are left out."""
+        keys = {attempt.idempotency_key: self._key(attempt) for attempt in open_ones if self._is_sought(attempt)}
+        sought = {name: key for name, key in keys.items() if key}
+        if not sought:
+            return {}
+        return dict(zip(sought, self._vendor.find(self._run.entity, list(sought.values())), strict=True))
+
+    def _is_sought(self, attempt: Attempt) -> bool:
+        is_repeated = self._mapping.remote.external_id is None and self._spec.repeatable_create
+        return attempt.operation is Operation.CREATE and not is_repeated
+
+    def _key(self, attempt: Attempt) -> dict[str, Any]:
         external_id = self._mapping.remote.external_id
-        if external_id is not None:
-            (found,) = self._vendor.find(self._run.entity, [{external_id: attempt.idempotency_key}])
-        elif self._spec.repeatable_create:
+        return {external_id: attempt.idempotency_key} if external_id is not None else self._key_of(attempt.request)
+
+    def _create(self, attempt: Attempt, found: list[RemoteId] | None) -> WriteResult:
+        if not self._is_sought(attempt):
             change = Change(Operation.CREATE, attempt.idempotency_key, None, attempt.request)
             return self._vendor.write(self._run.entity, [change])[0]
-        else:
-            key = self._key_of(attempt.request)
-            if not key:
-                return _unclear(attempt, "it carries neither an external id nor a natural key")
-            (found,) = self._vendor.find(self._run.entity, [key])
+        if found is None:
+            return _unclear(attempt, "it carries neither an external id nor a natural key")
         if not found:
             return WriteResult(Outcome.NOT_SENT)
         if len(found) > 1:
