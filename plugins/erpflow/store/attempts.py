@@ -149,16 +149,17 @@ def settle(connection: Connection, config_id: SyncConfigId, settled: Sequence[Se
     """Record outcomes; how many were taken. Those of another token are refused; None settles whatever the token."""
     if not settled:
         return 0
-    cursor = connection.execute(
-        SETTLE,
-        {
-            "config": config_id,
-            "token": token,
-            "keys": [entry.idempotency_key for entry in settled],
-            "settled": _encode(settled).decode(),
-        },
-    )
-    return cursor.rowcount
+    return connection.execute(SETTLE, parameters_of(config_id, settled, token=token)).rowcount
+
+
+def parameters_of(config_id: SyncConfigId, settled: Sequence[Settled], *, token: int | None) -> dict[str, Any]:
+    """Outcomes as the statement takes them."""
+    return {
+        "config": config_id,
+        "token": token,
+        "keys": [entry.idempotency_key for entry in settled],
+        "settled": _encode(settled).decode(),
+    }
 
 
 def settled_in(connection: Connection, log_id: SyncLogId) -> set[tuple[str, str]]:
