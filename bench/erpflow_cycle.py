@@ -32,7 +32,8 @@ from erpflow.sync.plan import RunRequest, plan
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord
 
 BOTH_WAYS: Final = """
-UPDATE erpflow.erp_sync_configs SET direction = 'bidirectional', mapping_path = replace(mapping_path, '.', '_both_ways.')
+UPDATE erpflow.erp_sync_configs
+SET direction = 'bidirectional', mapping_path = replace(mapping_path, '.', '_both_ways.')
 """
 
 

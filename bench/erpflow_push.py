@@ -87,17 +87,16 @@ def fill(database_url: str, folder: Path, *, count: int) -> None:
             copy.write(line(record))
 
 
-def edit(database_url: str, *, revision: int) -> int:
-    """Change one row in a hundred as a user would; how many. Not measured."""
+def edit(database_url: str, *, revision: int, every: int) -> int:
+    """Change one row in `every` as a user would; how many. Not measured."""
     statement = """
-        UPDATE bench.customers SET balance = balance + %(revision)s, notes = 'Revision ' || %(revision)s || ' of ' || number,
-                                   updated_at = now()
+        UPDATE bench.customers
+        SET balance = balance + %(revision)s, updated_at = now(),
+            notes = 'Revision ' || %(revision)s || ' of ' || number
         WHERE right(number, 8)::int %% %(every)s = %(at)s
     """
     with psycopg.connect(database_url) as connection:
-        cursor = connection.execute(
-            statement, {"revision": revision, "every": records.CHANGED_EVERY, "at": records.CHANGED_EVERY // 2}
-        )
+        cursor = connection.execute(statement, {"revision": revision, "every": every, "at": every // 2})
         return cursor.rowcount
 
 

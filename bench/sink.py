@@ -9,8 +9,8 @@ HTTP/1.1 with keep-alive, a thread a connection, JSON both ways:
     GET   /customers                                       all of them
     GET   /measures                                        what came in since the last time this was asked
 
-With an allowed rate, a request that would be one too many within any second is refused with 429, counted from the moment
-it is wholly read. `/measures` is not counted and not limited.
+With an allowed rate, a request that would be one too many within any second is refused with 429, counted from the
+moment it is wholly read. `/measures` is not counted and not limited.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class _Named(msgspec.Struct):
 
 
 class Store:
-    """The records, as bytes by id, and the ids by e-mail address: the one field that is ever sought, but for `origin`."""
+    """The records, as bytes by id, and the ids by e-mail address and by `origin`: no other field is ever sought."""
 
     def __init__(self) -> None:
         self._records: dict[str, bytes] = {}

@@ -46,7 +46,7 @@ class _Page(msgspec.Struct):
 
 class _Written(msgspec.Struct):
     id: str
-    record: msgspec.Raw = msgspec.Raw()  # noqa: RUF009  # nothing, and never changed
+    record: msgspec.Raw = msgspec.Raw()
     error: str | None = None
 
 
@@ -144,7 +144,7 @@ def _record(change: Change) -> VendorRecord:
 
 
 def sink_connector(*, per_second: float | None, workers: int) -> type[Sink]:
-    """The connector with other limits on its data sheet: requests per second for all workers, and how many those are."""
+    """The connector with other limits on its data sheet: requests a second for all workers, and how many workers."""
 
     class LimitedSink(Sink):
         """The sink within limits."""

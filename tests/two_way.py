@@ -299,15 +299,19 @@ class TwoWayShop(Shop):
         return self.pull_log(self.logs(entity, **({"direction": "pull"} | request))["pull"])
 
     def pull_log(self, log_id: SyncLogId) -> RunSummary:
-        job = PullJob.open(
+        """The whole pull of a log."""
+        self.pull_job(log_id).run_whole(TwoWayConnector(self.vendor))
+        return finish(self.database, log_id)
+
+    def pull_job(self, log_id: SyncLogId) -> PullJob:
+        """The pull of a log, as a task would open it."""
+        return PullJob.open(
             self.database,
             log_id,
             connector_class=lambda _: TwoWayConnector,
             landing_root=self.folder / "landing",
             mappings=self.folder / "mappings",
         )
-        job.run_whole(TwoWayConnector(self.vendor))
-        return finish(self.database, log_id)
 
     def push(self, entity: str = "customer", **request: Any) -> RunSummary:
         """One whole push."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from erpflow.connectors.session import TokenAuth
+from erpflow.connectors.signing import TokenAuth
 from erpflow.connectors.transport import Transport
 from erpflow.testing.server import Asked, Reply, ScriptedServer
 
@@ -38,11 +38,18 @@ class NotedLimiter:
 
     waits: list[float] = field(default_factory=list)
     asked: int = 0
+    under_way: int = 0
+    costs: list[float] = field(default_factory=list)
     paused: list[float] = field(default_factory=list)
 
-    def acquire(self) -> float:
+    def acquire(self, cost: float = 1.0) -> float:
         self.asked += 1
+        self.under_way += 1
+        self.costs.append(cost)
         return self.waits.pop(0) if self.waits else 0.0
+
+    def done(self) -> None:
+        self.under_way -= 1
 
     def pause(self, seconds: float) -> None:
         self.paused.append(seconds)

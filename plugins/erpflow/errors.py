@@ -86,6 +86,10 @@ class AlreadyRunning(ErpflowError):
     """Another run is applying changes for this sync config: retry shortly (invariant 4)."""
 
 
+class UnsettledWrites(AlreadyRunning):
+    """A push was killed and left writes whose outcome is not known: they are looked up before anything is applied."""
+
+
 class NotificationFailed(ErpflowError):
     """A message did not reach a channel: it stays untold, and the next look at the causes sends it again."""
 

@@ -77,6 +77,8 @@ def test_every_dag_explains_itself_and_is_tagged(dags: dict[str, DAG], dag_id: s
         "dry_run",
         "direction",
         "records",
+        "rejects",
+        "replay",
         "allow_deletes",
     }
     assert dag.catchup is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from erpflow.airflow.hooks import HOOKS, ErpNextHook, hook_class
 from erpflow.airflow.provider import get_provider_info
@@ -31,10 +32,8 @@ def test_the_hook_signs_with_the_connectors_own_scheme(monkeypatch: pytest.Monke
         '{"conn_type": "erpnext", "host": "https://erp.example.com", "login": "key", "password": "secret",'
         ' "extra": {"X-Frappe-Site-Name": "one.example.com"}}',
     )
-    session = ErpNextHook(http_conn_id="a_site", auth_type=connector_class("erpnext").auth).get_conn()
-    import requests
-
-    sent = session.prepare_request(requests.Request("GET", "https://erp.example.com/api/method/ping"))
+    with ErpNextHook(http_conn_id="a_site").session(connector_class("erpnext")) as (session, account):
+        sent = session.prepare_request(requests.Request("GET", f"{account.address}/api/method/ping"))
     assert sent.headers["Authorization"] == "token key:secret"
     assert sent.headers["X-Frappe-Site-Name"] == "one.example.com"
 

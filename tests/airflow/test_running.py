@@ -62,8 +62,9 @@ class Airflow:
             cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
-    def sync_log(self, run_id: str) -> dict[str, Any]:
-        [(row,)] = self.rows("SELECT to_jsonb(l) FROM erpflow.erp_sync_logs l WHERE dag_run_id = %s", run_id)
+    def sync_log(self, run_id: str, *, direction: str = "pull") -> dict[str, Any]:
+        of_run = "SELECT to_jsonb(l) FROM erpflow.erp_sync_logs l WHERE dag_run_id = %s AND direction = %s"
+        [(row,)] = self.rows(of_run, run_id, direction)
         return dict(row)
 
     @property
@@ -130,6 +131,9 @@ def test_a_window_that_holds_nothing_skips_transform_and_load(airflow: Airflow) 
         "sync.extract": "skipped",
         "sync.transform": "skipped",
         "sync.load": "skipped",
+        "sync.push_extract": "skipped",
+        "sync.push_transform": "skipped",
+        "sync.push_load": "skipped",
         "finish": "success",
     }
     assert airflow.sync_log(run)["status"] == "completed"

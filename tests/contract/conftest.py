@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -21,8 +17,8 @@ import requests
 from erpflow.testing import Fault, Fields
 from erpflow.testing.vendor import Credentials
 from erpflow.vocabulary import RemoteId, VendorRecord
+from tests.contract.sandboxes import sandbox
 
-ROOT = Path(__file__).parents[2]
 SMALL = ("--customers", "30", "--items", "12", "--orders", "14")  # hostile rows among them
 DATA = r"^/erpnext/api/(resource/|method/frappe\.client\.get_list)"
 WRITES = r"^/erpnext/api/(resource/|method/frappe\.client\.(insert|save|set_value|bulk_update|submit|cancel|delete))"
@@ -32,30 +28,8 @@ FAULTS = {"truncated": "truncate"}  # the sandbox's own words where they differ
 @pytest.fixture(scope="session")
 def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A sandbox with a small company, on a free port."""
-    ready = tmp_path_factory.mktemp("sandbox") / "ready"
-    command = [
-        sys.executable,
-        "-m",
-        "sandbox",
-        "--port",
-        "0",
-        "--ready-file",
-        str(ready),
-        "--vendor",
-        "erpnext",
-        *SMALL,
-    ]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 60
-        while not ready.exists():
-            assert process.poll() is None, "the sandbox ended before it was ready"
-            assert time.monotonic() < until, "the sandbox was not ready within a minute"
-            time.sleep(0.05)
-        yield ready.read_text().strip()
-    finally:
-        process.terminate()
-        process.wait(timeout=15)
+    with sandbox("erpnext", *SMALL, folder=tmp_path_factory.mktemp("sandbox")) as url:
+        yield url
 
 
 @dataclass

@@ -20,6 +20,7 @@ from cryptography.fernet import Fernet
 
 from erpflow.cli import main
 from erpflow.store.database import Database
+from tests.deletes import sweeps
 
 PROJECT = Path(__file__).parents[2]
 API_KEY, API_SECRET = "sandbox-connector-key", "sandbox-connector-secret"
@@ -162,3 +163,11 @@ def connected(installation: Installation, sandbox: Sandbox) -> Installation:
     ended = installation.run(*words, "--password-stdin", given=f"{API_SECRET}\n")
     assert (ended.status, ended.err) == (0, "")
     return installation
+
+
+@pytest.fixture(params=["feed", "sweep"])
+def finding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to find what a vendor deleted: its list of deletes, or what a full read misses."""
+    if request.param == "sweep":
+        sweeps(monkeypatch)
+    return str(request.param)

@@ -127,6 +127,80 @@ def test_a_record_deleted_at_the_vendor_while_it_was_frozen_still_resolves(shop:
     assert (record["phone"], record["address"]) == ("ours", {"city": "Pune"})
 
 
+def test_a_change_that_was_taken_back_while_the_record_waited_is_not_decided_for(
+    shop: TwoWayShop, remote_id: str
+) -> None:
+    """A person decides about both sides as they are now, not as they were when the conflict was found."""
+    shop.vendor.put(remote_id, phone="1", limit="7.00")
+    shop.cycle()
+    conflict = open_conflict(shop)
+    assert (conflict.fields, conflict.reason) == ((), "Nothing is in conflict any more; it still waits for a person.")
+
+    done = decide(shop, "remote")
+    shop.cycle()
+
+    row, record = shop.row(email="a@x.y"), shop.vendor.records[remote_id]
+    assert row is not None
+    assert done.message == "Nothing was in conflict any more. The record is synced again."
+    assert (row["phone"], row["credit_limit"], row["city"]) == ("ours", 7, "Pune")
+    assert (record["phone"], record["limit"], record["address"]) == ("ours", "7.00", {"city": "Pune"})
+
+
+def later(shop: TwoWayShop) -> None:
+    """Pushes have looked since at everything that is older than their overlap."""
+    shop.do(
+        "ALTER TABLE app.customers DISABLE TRIGGER touch;"
+        "UPDATE app.customers SET updated_at = updated_at - interval '1 day';"
+        "ALTER TABLE app.customers ENABLE TRIGGER touch"
+    )
+
+
+def test_a_decision_for_our_row_is_pushed_however_long_ago_the_row_was_changed(
+    shop: TwoWayShop, remote_id: str
+) -> None:
+    shop.vendor.drop(remote_id)
+    shop.cycle()
+    later(shop)
+    shop.cycle()
+    decide(shop, "local")
+    assert shop.push().counts == Counts(read=1, created=1)
+
+
+@pytest.fixture
+def collided(shop: TwoWayShop) -> str:
+    """A new row with a value that must be unique, and that a record of the vendor's holds already."""
+    remote_id = shop.vendor.put(name="Theirs", email="theirs@x.y", phone="unique")
+    shop.do("INSERT INTO app.customers (name, email, phone) VALUES ('Ours', 'ours@x.y', 'unique')")
+    shop.push()
+    assert shop.conflicts() == [("unique_collision", None, "open")]
+    return remote_id
+
+
+def test_a_row_that_collided_is_sent_again_however_long_ago_it_was_changed(shop: TwoWayShop, collided: str) -> None:
+    later(shop)
+    assert shop.push().counts == Counts()
+    shop.vendor.put(collided, phone="another")
+    decide(shop, "local")
+    assert shop.push().counts == Counts(read=1, created=1)
+
+
+def test_a_row_that_collided_and_is_tied_to_the_record_is_merged_by_the_next_push(
+    shop: TwoWayShop, collided: str
+) -> None:
+    with shop.database.session() as connection:
+        connection.execute("UPDATE erpflow.erp_conflicts SET remote_id = %s", (collided,))
+    done = decide(shop, "remote")
+    assert done.message == f"The row is tied to {collided}; the next push merges the two."
+    later(shop)
+    shop.push()
+    assert shop.conflicts("open") == [("both_created", None, "open")]
+    decide(shop, "remote")
+    shop.cycle()
+    row = shop.row(phone="unique")
+    assert row is not None and (row["name"], row["email"]) == ("Theirs", "theirs@x.y")
+    assert list(shop.vendor.records) == [collided]
+
+
 def test_many_are_decided_alike_and_one_that_cannot_be_does_not_stop_the_others(
     shop: TwoWayShop, remote_id: str
 ) -> None:

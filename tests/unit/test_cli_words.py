@@ -52,9 +52,11 @@ def test_the_command_starts_without_anything_heavy() -> None:
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = {"conflict", "connection", "db", "mapping", "plan", "sandbox", "sync", "template", "version"}
-    assert set(erpflow.commands) == commands
-    for group in ("connection", "db", "mapping", "sync", "template"):
+    assert set(erpflow.commands) == {
+        "conflict", "connection", "db", "history", "mapping", "plan", "reject", "replay", "sandbox", "sync",
+        "template", "version",
+    }  # fmt: skip
+    for group in ("conflict", "connection", "db", "mapping", "reject", "sync", "template"):
         for name, command in erpflow.commands[group].commands.items():  # type: ignore[attr-defined]
             assert command.help, name
             assert run(group, name, "--help") == 0

@@ -13,8 +13,10 @@ import pytest
 import requests
 
 from erpflow.connectors import registry
+from erpflow.connectors.account import Account
 from erpflow.connectors.erpnext import ErpNext
-from erpflow.connectors.session import TokenAuth, base_url, build_session
+from erpflow.connectors.session import base_url, build_session
+from erpflow.connectors.signing import TokenAuth
 from erpflow.errors import ConfigError
 
 THIRD_PARTY = """
@@ -96,17 +98,21 @@ def test_a_bad_address_is_a_config_error() -> None:
         registry.build("erpnext", session, base_url="erp.example.com")
 
 
+def account(login: str | None = None, password: str | None = None, **fields: Any) -> Account:
+    return Account("https://erp.example.com", login, password, **fields)
+
+
 # -- sessions -----------------------------------------------------------------------------------------------------
 
 
 def test_a_session_signs_with_the_token_scheme() -> None:
-    with build_session(ErpNext, login="key1", password="secret1") as session:
+    with build_session(ErpNext, account("key1", "secret1")) as session:
         request = session.prepare_request(requests.Request("GET", "https://erp.example.com"))
     assert request.headers["Authorization"] == "token key1:secret1"
 
 
 def test_a_session_without_a_key_sends_no_credentials() -> None:
-    with build_session(ErpNext, login=None, password=None) as session:
+    with build_session(ErpNext, account()) as session:
         session.trust_env = False
         request = session.prepare_request(requests.Request("GET", "https://erp.example.com"))
     assert "Authorization" not in request.headers
@@ -119,7 +125,7 @@ def test_what_pasting_adds_to_a_credential_is_taken_off() -> None:
 @pytest.mark.parametrize("secret", ["two words", "sécret", "a\r\nX-Evil: 1", "nul\0"])
 def test_a_credential_no_header_can_carry_is_refused_without_repeating_it(secret: str) -> None:
     with pytest.raises(ConfigError, match="no header can carry") as raised:
-        build_session(ErpNext, login="key1", password=secret)
+        build_session(ErpNext, account("key1", secret))
     assert secret not in str(raised.value)
 
 
@@ -130,14 +136,14 @@ def test_credentials_do_not_show_in_a_repr() -> None:
 def test_extra_options_reach_the_session() -> None:
     proxies = {"https": "http://proxy"}
     extra: dict[str, Any] = {"verify": False, "proxies": proxies, "X-Frappe-Site-Name": "a", "timeout": 5}
-    with build_session(ErpNext, login="k", password="s", extra=extra) as session:
+    with build_session(ErpNext, account(extra=extra)) as session:
         assert session.verify is False
         assert session.proxies == proxies
         assert session.headers["X-Frappe-Site-Name"] == "a"
 
 
 def test_what_a_form_left_empty_is_not_an_option() -> None:
-    with build_session(ErpNext, login="k", password="s", extra={"X-Frappe-Site-Name": None, "verify": ""}) as session:
+    with build_session(ErpNext, account(extra={"X-Frappe-Site-Name": None, "verify": ""})) as session:
         assert "X-Frappe-Site-Name" not in session.headers and session.verify is True
 
 
@@ -151,7 +157,7 @@ def test_what_a_form_left_empty_is_not_an_option() -> None:
 )
 def test_an_extra_option_that_is_wrong_is_named(extra: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        build_session(ErpNext, login="k", password="s", extra=extra)
+        build_session(ErpNext, account(extra=extra))
 
 
 @pytest.mark.parametrize(

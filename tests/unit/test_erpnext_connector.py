@@ -16,7 +16,7 @@ import requests
 from erpflow.connectors.base import PageToken
 from erpflow.connectors.erpnext import ErpNext
 from erpflow.connectors.limiter import Unlimited
-from erpflow.connectors.session import TokenAuth
+from erpflow.connectors.signing import TokenAuth
 from erpflow.connectors.transport import Transport
 from erpflow.errors import AuthFailed, ConfigError, ProtocolError, RateLimited, VendorUnavailable
 from erpflow.testing.server import Asked, Reply, ScriptedServer

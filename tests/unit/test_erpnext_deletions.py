@@ -13,7 +13,7 @@ import requests
 
 from erpflow.connectors.base import Deletion, PageToken
 from erpflow.connectors.erpnext import ErpNext
-from erpflow.connectors.session import TokenAuth
+from erpflow.connectors.signing import TokenAuth
 from erpflow.connectors.transport import Transport
 from erpflow.errors import ConfigError, PermissionDenied, ProtocolError
 from erpflow.testing.server import Asked, Reply, ScriptedServer
@@ -97,6 +97,15 @@ def test_a_document_deleted_twice_in_a_window_is_reported_twice_with_both_times(
     assert [
         found.deleted_at.second for found in ErpNext.split_deleted("customer", page.raw, zone="UTC") if found.deleted_at
     ] == [1, 2]
+
+
+def test_a_delete_in_the_hour_that_runs_twice_is_never_older_than_the_change_before_it() -> None:
+    """Changed at 2:50 in the first run of the hour, deleted at 2:10 in the second: local time alone says otherwise."""
+    raw = b'{"data":[{"deleted_name":"ACME","creation":"2026-10-25 02:10:00.000000"}]}'
+    (found,) = ErpNext.split_deleted("customer", raw, zone="Europe/Ljubljana")
+    changed = ErpNext.instant("2026-10-25 02:50:00.000000", zone="Europe/Ljubljana")
+    assert found.deleted_at is not None and changed is not None
+    assert found.deleted_at == datetime(2026, 10, 25, 1, 10, tzinfo=UTC) > changed
 
 
 def test_a_deletion_without_a_time_has_none() -> None:

@@ -14,7 +14,7 @@ import requests
 from erpflow.connectors.base import Change, Outcome, SupportsDeletedFeed, SupportsWrites, WriteResult
 from erpflow.connectors.erpnext import ErpNext
 from erpflow.connectors.limiter import Unlimited
-from erpflow.connectors.session import TokenAuth
+from erpflow.connectors.signing import TokenAuth
 from erpflow.connectors.transport import Transport
 from erpflow.errors import ConfigError, PermissionDenied, ProtocolError, VendorUnavailable
 from erpflow.testing.server import Asked, Reply, ScriptedServer, reset

@@ -42,6 +42,8 @@ connections whose sync goes that way.
 | read the past day by day | **Backfill**: the cursor stays where it is |
 | see what would happen | **Trigger** with *dry run*: nothing is written |
 | sync some records | **Trigger** with *records*: the vendor's ids |
+| try rejects again | **Trigger** with *rejects*: their ids; all of them are tried anyway once the mapping changes |
+| apply a changed mapping to what was read | clear *transform*, or **Trigger** with *replay*: the id of a sync log |
 | answer a question about many deletes | **Required Actions** of the run |
 | see what failed | the failed task's log says what, why and what to do next |
 | see what was rejected | the records are kept whole in `erpflow.erp_rejects`, each with its reasons |
@@ -82,6 +84,19 @@ def params() -> dict[str, Param]:
             items={"type": "string", "minLength": 1},
             title="Records",
             description="Only these, by the vendor's id (with direction push: by the key here)",
+        ),
+        "rejects": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "minLength": 1},
+            title="Rejects",
+            description="Try just these rejects again, by their own ids",
+        ),
+        "replay": Param(
+            None,
+            type=["null", "string"],
+            title="Replay",
+            description="The id of a sync log: run the pages it landed through today's mapping",
         ),
         "allow_deletes": Param(
             default=False, type="boolean", title="Allow deletes", description="Do not ask about many deletes"

@@ -57,10 +57,10 @@ def landing_root() -> Folder:
 def connector_for(run: SyncRun, db: Database) -> Iterator[Connector]:
     """The vendor of a run, ready to be asked: the http provider's session, our transport, the shared limits."""
     connector = registry.connector_class(run.system)
-    hook = hook_class(run.system)(http_conn_id=run.airflow_conn_id, auth_type=connector.auth)
+    hook = hook_class(run.system)(http_conn_id=run.airflow_conn_id)
     limiter = PostgresLimiter(db, run.connection_id, connector.spec.limits)
-    with hook.get_conn() as session, closing(limiter):
-        yield registry.build(run.system, session, base_url=hook.base_url, limiter=limiter)
+    with hook.session(connector) as (session, account), closing(limiter):
+        yield registry.build(run.system, session, base_url=connector.address(account), limiter=limiter)
 
 
 def engine() -> Engine:

@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.http.hooks.http import HttpHook
 
+from erpflow.connectors.account import Account, Tokens
 from erpflow.errors import ConfigError, suggestion
 
+if TYPE_CHECKING:
+    from requests import Session
 
-class ErpNextHook(HttpHook):
+    from erpflow.connectors.base import Connector
+
+
+class VendorHook(HttpHook):
+    """What the hooks of all systems share: the fields of the connection as a connector signs with them."""
+
+    FORM: ClassVar[dict[str, Any]] = {}
+    FIELDS: ClassVar[dict[str, Any]] = {}
+
+    @contextmanager
+    def session(self, connector: type[Connector], *, tokens: Tokens | None = None) -> Iterator[tuple[Session, Account]]:
+        """The provider's session, signed as the connector wants, and the account it is for.
+
+        The provider sends what it does not know in a connection's extra as headers: the connector's own settings are
+        taken back.
+        """
+        with self.get_conn() as session:
+            fields = self.get_connection(self.http_conn_id)
+            account = Account(
+                address=self.base_url,
+                login=fields.login,
+                password=fields.password,
+                extra={name: value for name, value in fields.extra_dejson.items() if name in connector.spec.settings},
+                tokens=tokens,
+            )
+            for setting in connector.spec.settings:
+                session.headers.pop(setting, None)
+            session.auth = connector.auth(account)
+            yield session, account
+
+
+class ErpNextHook(VendorHook):
     """ERPNext: the login is the API key, the password the API secret; they go as `Authorization: token key:secret`."""
 
     conn_type = "erpnext"
@@ -32,10 +68,10 @@ class ErpNextHook(HttpHook):
     }
 
 
-HOOKS: dict[str, type[ErpNextHook]] = {"erpnext": ErpNextHook}
+HOOKS: dict[str, type[VendorHook]] = {"erpnext": ErpNextHook}
 
 
-def hook_class(system: str) -> type[ErpNextHook]:
+def hook_class(system: str) -> type[VendorHook]:
     """The hook of a system. Raises ConfigError with the nearest name when there is none."""
     try:
         return HOOKS[system]

@@ -99,6 +99,13 @@ def push_job(run: dict[str, str]) -> Iterator[PushJob]:
         yield engine().push_job(log_id)
 
 
+def _settle_pushes(run: dict[str, str]) -> None:
+    """Look up what killed pushes left behind: what they had created must not come as a stranger."""
+    if Direction.PUSH.value in run:
+        with push_job(run) as push:
+            push.settle_open()
+
+
 class SyncStepOperator(BaseOperator):
     """One step of one sync. `run` is a reference of `PlanOperator`; a failure is kept in its sync log."""
 
@@ -119,9 +126,7 @@ class ExtractOperator(SyncStepOperator):
 
         with pull_job(self.run) as job:
             job.check()
-            if "push" in self.run:  # what a killed push had created must not come as a stranger
-                with push_job(self.run) as push:
-                    push.settle_open()
+            _settle_pushes(self.run)
             with connector_for(job.run, job.database) as connector:
                 extracted = job.extract(connector, on_progress=_report("extracting"))
             if job.is_empty(extracted):
@@ -155,6 +160,7 @@ class LoadOperator(AskingOperator):
     def apply(self, context: Context, *, deletes: bool | None) -> dict[str, int]:
         """What became of the records."""
         with pull_job(self.run) as job:
+            _settle_pushes(self.run)
             counts = job.answered(deletes).load(on_progress=_report("loading"))
         log.info("loaded", table=self.table, sync_log=self.run["pull"], **asdict(counts))
         changed = counts.created + counts.updated + counts.deleted + counts.conflict
@@ -289,6 +295,8 @@ def run_request(context: Context) -> RunRequest:
         direction=Direction(params["direction"]) if params.get("direction") else None,
         record_ids=tuple(params.get("records") or ()),
         allow_deletes=bool(params.get("allow_deletes")),
+        reject_ids=tuple(params.get("rejects") or ()),
+        replay=SyncLogId(params["replay"]) if params.get("replay") else None,
     )
 
 

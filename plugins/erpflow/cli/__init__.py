@@ -13,8 +13,11 @@ import click
 from erpflow.cli.conflict import conflict
 from erpflow.cli.connection import connection
 from erpflow.cli.db import db
+from erpflow.cli.history import history
 from erpflow.cli.mapping import mapping
 from erpflow.cli.plan import plan
+from erpflow.cli.reject import reject
+from erpflow.cli.replay import replay
 from erpflow.cli.sandbox import sandbox
 from erpflow.cli.sync import sync
 from erpflow.cli.template import template
@@ -40,7 +43,10 @@ def erpflow(context: click.Context, *, debug: bool) -> None:
     context.obj = debug
 
 
-for command in (conflict, connection, db, mapping, plan, sandbox, sync, template, version):
+COMMANDS = (
+    conflict, connection, db, history, mapping, plan, reject, replay, sandbox, sync, template, version,
+)  # fmt: skip
+for command in COMMANDS:
     erpflow.add_command(command)
 
 

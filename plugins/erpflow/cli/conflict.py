@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import database, mappings_folder, printable, quiet_logs
+from erpflow.cli.surroundings import database, mappings_folder, printable, quiet_logs, shown
 from erpflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,11 +88,7 @@ def _show(each: Conflict) -> None:
         fg="yellow" if each.status == "open" else None,
     )
     for contest in each.fields:
-        base, ours, theirs = (_value(value) for value in (contest.base, contest.local, contest.remote))
+        base, ours, theirs = (shown(value) for value in (contest.base, contest.local, contest.remote))
         click.echo(f"    {contest.field}: was {base}, here {ours}, there {theirs}")
     if each.reason:
         click.echo(f"    {printable(each.reason, width=200)}")
-
-
-def _value(text: str | None) -> str:
-    return "∅" if text is None else printable(text)

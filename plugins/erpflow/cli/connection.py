@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from erpflow.cli.surroundings import connector_for, database, home, mappings_folder, printable, quiet_logs
+from erpflow.cli.surroundings import connector_for, database, echo_table, home, mappings_folder, printable, quiet_logs
 
 if TYPE_CHECKING:
     from erpflow.store.connections import ErpConnection
@@ -78,9 +78,7 @@ def list_(*, system: str | None) -> None:
         checked = f"{row.last_checked_at:%Y-%m-%d %H:%MZ}" if row.last_checked_at else "never"
         account = printable(row.account or "-", width=40)
         lines.append((row.name, row.system, row.status, checked, account, ", ".join(entities[row.id]) or "-"))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    echo_table(lines)
 
 
 @connection.command()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from erpflow.cli.surroundings import database, printable, quiet_logs
+from erpflow.cli.surroundings import database, printable, quiet_logs, shown
 from erpflow.cli.sync import run_syncs
 
 SHOWN = 50
@@ -61,8 +61,4 @@ def _show(change: dict[str, Any]) -> None:
         click.echo(f"    {printable(change['reason'], width=200)}")
     before, after = change["before"] or {}, change["after"] or {}
     for name in dict.fromkeys((*before, *after)):
-        click.echo(f"    {name}: {_value(before.get(name))} → {_value(after.get(name))}")
-
-
-def _value(text: str | None) -> str:
-    return "∅" if text is None else printable(text)
+        click.echo(f"    {name}: {shown(before.get(name))} → {shown(after.get(name))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,7 @@ def connector_for(row: ErpConnection, db: Database) -> Iterator[Connector]:
     Raises ConfigError when its secret is not to be found, or does not make an address.
     """
     from erpflow.connectors import registry
+    from erpflow.connectors.account import Account
     from erpflow.connectors.session import base_url, build_session
     from erpflow.errors import ConfigError
     from erpflow.store.rate_limits import PostgresLimiter
@@ -66,17 +67,17 @@ def connector_for(row: ErpConnection, db: Database) -> Iterator[Connector]:
         raise ConfigError(
             f'The Airflow connection "{row.airflow_conn_id}" has no host. Give it the address of the site.'
         )
+    account = Account(
+        address=base_url(secret.host, schema=secret.schema or None, port=secret.port),
+        login=secret.login,
+        password=secret.password.reveal() if secret.password else None,
+        extra=secret.extra,
+    )
     with (
-        build_session(
-            connector,
-            login=secret.login,
-            password=secret.password.reveal() if secret.password else None,
-            extra=secret.extra,
-        ) as session,
+        build_session(connector, account) as session,
         closing(PostgresLimiter(db, row.id, connector.spec.limits)) as limiter,
     ):
-        address = base_url(secret.host, schema=secret.schema or None, port=secret.port)
-        yield registry.build(row.system, session, base_url=address, limiter=limiter)
+        yield registry.build(row.system, session, base_url=connector.address(account), limiter=limiter)
 
 
 def engine(db: Database) -> Engine:
@@ -118,3 +119,17 @@ def printable(value: object, *, width: int = 60) -> str:
     """A vendor's value for a terminal: one line, no control characters, not longer than `width`."""
     text = "".join(sign if sign.isprintable() else " " if sign in "\t\r\n" else "�" for sign in str(value))
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def shown(value: object | None) -> str:
+    """A value of a field for a terminal; ∅ where there is none."""
+    return "∅" if value is None else printable(value)
+
+
+def echo_table(lines: Sequence[Sequence[str]]) -> None:
+    """Print lines of texts in columns, the first line as their heads."""
+    import click
+
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from erpflow.cli.surroundings import database, engine, mappings_folder, printable, quiet_logs
+from erpflow.cli.surroundings import database, echo_table, engine, mappings_folder, printable, quiet_logs
 
 if TYPE_CHECKING:
     from erpflow.store.connections import ErpConnection
@@ -90,6 +90,37 @@ def run(
         allow_deletes=allow_deletes,
         dry_run=dry_run,
     )
+    if report_all(db, summaries):
+        sys.exit(REJECTS)
+
+
+@sync.command("list")
+@click.option("--connection", help="Only of this connection.")
+@click.option("--entity", help="Only of this entity.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+def list_(*, connection: str | None, entity: str | None, limit: int) -> None:
+    """List the last syncs, the newest first."""
+    from erpflow.store import sync_logs
+
+    with database().session() as store:
+        found = sync_logs.recent(store, connection_name=connection, entity=entity, limit=limit)
+    if not found:
+        click.echo("There has been no sync of that.")
+        return
+    lines = [("STARTED", "SYNC", "KIND", "STATUS", "READ", "CHANGED", "CONFLICTS", "REJECTED", "SYNC LOG")]
+    for moment, each in found:
+        counts = each.counts
+        lines.append((
+            f"{moment:%Y-%m-%d %H:%M:%SZ}", f"{each.connection} {each.entity} {each.direction}",
+            f"{each.kind}, dry run" if each.dry_run else each.kind, each.status, f"{counts.read:,}",
+            f"{counts.created + counts.updated + counts.deleted:,}", f"{counts.conflict:,}", f"{counts.rejected:,}",
+            each.log_id,
+        ))  # fmt: skip
+    echo_table(lines)
+
+
+def report_all(db: Database, summaries: Iterable[RunSummary]) -> bool:
+    """Say how each sync ended; whether some records were rejected. Ends the command when one failed."""
     rejected = False
     for summary in summaries:
         report(summary)
@@ -98,8 +129,7 @@ def run(
             rejected = True
         if summary.status == "failed":
             sys.exit(1)
-    if rejected:
-        sys.exit(REJECTS)
+    return rejected
 
 
 def run_syncs(db: Database, connection: str, entity: str, **request: Any) -> Iterator[RunSummary]:
@@ -118,7 +148,7 @@ def run_syncs(db: Database, connection: str, entity: str, **request: Any) -> Ite
         with db.session() as store:
             wanted = replace(asked, direction=direction)
             planned = plan(store, wanted, system=row.system, entity=entity, now=datetime.now(UTC))
-        if not planned:
+        if not planned and not asked.reject_ids:
             click.echo(f"{connection} {entity}: nothing to read in that window.")
         for one in planned:
             with _stoppable(), _progress(f"{one.label} {one.direction}") as on_progress:
@@ -150,7 +180,7 @@ def _explain_rejects(db: Database, summary: RunSummary) -> None:
             f"  rejected {printable(reject.remote_id or 'a record without a key')}: {printable(reject.why, width=200)}"
         )
     if summary.counts.rejected > len(rejects):
-        click.echo(f"  … and {summary.counts.rejected - len(rejects):,} more, kept in erpflow.erp_rejects")
+        click.echo(f"  … and {summary.counts.rejected - len(rejects):,} more; all of them: erpflow reject list")
 
 
 @contextmanager

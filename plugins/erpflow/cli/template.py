@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import mappings_folder, printable
+from erpflow.cli.surroundings import echo_table, mappings_folder, printable
 from erpflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def list_() -> None:
         except ConfigError:
             level, description = "?", "cannot be used; why: erpflow template check"
         lines.append((name, level, ", ".join(used_by.get(name, [])) or "-", description))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    echo_table(lines)
     if unreadable:
         click.secho(
             f"What {', '.join(unreadable)} may use is not known; why: erpflow mapping check", err=True, fg="red"

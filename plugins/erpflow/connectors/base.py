@@ -7,7 +7,7 @@ and turns the vendor's wire protocol into pages of raw records.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +21,8 @@ from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 if TYPE_CHECKING:
     from requests.auth import AuthBase
 
+    from erpflow.connectors.account import Account
+    from erpflow.connectors.oauth import OAuthSpec
     from erpflow.connectors.transport import Transport
 
 PageToken = NewType("PageToken", str)
@@ -58,21 +60,33 @@ class EntitySpec:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How fast and how many at once: the vendor's published limits, or polite ones of ours where it has none."""
+    """How fast and how many at once: the vendor's published limits, or polite ones of ours where it has none.
+
+    Requests, or what the vendor counts in their place, in any span of that length; `concurrent` at the same time. All
+    of them hold for one account of the vendor, whoever asks.
+    """
 
     per_second: float | None = None
+    per_minute: float | None = None
+    per_hour: float | None = None
+    per_day: float | None = None
     concurrent: int = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectorSpec:
-    """A system, as data: its name in the code, the title people read, and its entities by name."""
+    """A system, as data: its name in the code, the title people read, and its entities by name.
+
+    `settings`: what a connection's extra may hold besides the options of the session, each with the sentence its form
+    shows.
+    """
 
     system: str
     title: str
     auth: tuple[str, ...]
     entities: Mapping[str, EntitySpec]
     limits: Limits = field(default_factory=Limits)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,16 +214,30 @@ class SupportsDeletedFeed(Protocol):
 class Connector(ABC):
     """Reads one system. `spec` is its data sheet; the methods are what the vendor does its own way.
 
-    `auth(login, secret)` signs every request of a session; it may be called without arguments. `page_size` in records,
-    instead of the data sheet's.
+    `page_size` in records, instead of the data sheet's. `oauth`: how access tokens are had, of a system with OAuth.
     """
 
     spec: ClassVar[ConnectorSpec]
-    auth: ClassVar[Callable[..., AuthBase]]
+    oauth: ClassVar[OAuthSpec | None] = None
 
     def __init__(self, transport: Transport, *, page_size: int | None = None) -> None:
         self._transport = transport
         self._page_size = page_size
+
+    @classmethod
+    def auth(cls, account: Account) -> AuthBase:
+        """What signs every request of this account; nothing does unless a vendor says so.
+
+        Raises ConfigError for what no request can carry.
+        """
+        from erpflow.connectors.signing import Unsigned
+
+        return Unsigned()
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        """Where the requests of this account go: the connection's own address, or what the vendor says it is."""
+        return account.address
 
     @abstractmethod
     def check(self) -> CheckResult:

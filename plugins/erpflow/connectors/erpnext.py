@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
+from erpflow.connectors.account import Account
 from erpflow.connectors.base import (
     Change,
     CheckResult,
@@ -35,7 +36,7 @@ from erpflow.connectors.erpnext_paging import (
 from erpflow.connectors.erpnext_site import Site, document_path, method_path
 from erpflow.connectors.erpnext_wire import TEXT, decode, decode_document, rows_of_page
 from erpflow.connectors.erpnext_writing import Writer
-from erpflow.connectors.session import TokenAuth
+from erpflow.connectors.signing import TokenAuth
 from erpflow.connectors.transport import ONE_ATTEMPT, Transport
 from erpflow.errors import AuthFailed, ConfigError, ErpflowError, suggestion
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
@@ -81,7 +82,10 @@ class ErpNext(Connector):
         # Sites have no request limit of their own by default (Frappe counts server time); this only spares the site.
         limits=Limits(per_second=50.0, concurrent=4),
     )
-    auth = TokenAuth
+
+    @classmethod
+    def auth(cls, account: Account) -> TokenAuth:
+        return TokenAuth(account.login, account.password)
 
     def __init__(self, transport: Transport, *, page_size: int | None = None) -> None:
         super().__init__(transport, page_size=page_size)

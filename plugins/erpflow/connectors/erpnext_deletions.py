@@ -59,7 +59,11 @@ def read_deleted(site: Site, doctype: str, window: Window, *, resume: PageToken 
 
 
 def split_deleted(entity: str, raw: bytes, *, zone: str) -> list[Deletion]:
-    """The deletions of a landed page. Raises ProtocolError when it is none."""
+    """The deletions of a landed page. Raises ProtocolError when it is none.
+
+    In the hour that runs twice a delete counts as one of the second run: it must not seem older than the last change
+    of the document, and what exists again by now is not among them.
+    """
     try:
         rows = _ROWS.decode(raw).data
     except _UNREADABLE as error:
@@ -67,7 +71,9 @@ def split_deleted(entity: str, raw: bytes, *, zone: str) -> list[Deletion]:
             f"The landed page of deleted {entity} is not a JSON page with a list under `data` "
             f"({type(error).__name__}). It begins: {excerpt(raw)}"
         ) from None
-    return [Deletion(RemoteId(str(row.deleted_name)), to_instant(row.creation or "", zone=zone)) for row in rows]
+    return [
+        Deletion(RemoteId(str(row.deleted_name)), to_instant(row.creation or "", zone=zone, fold=1)) for row in rows
+    ]
 
 
 def _pages(site: Site, doctype: str, window: Window, position: Position, limit: int) -> Iterator[Page]:

@@ -150,14 +150,17 @@ def canonical(text: object) -> str:
     return at.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
-def to_instant(text: str, *, zone: str) -> datetime | None:
-    """A naive site-local time as aware UTC (of an hour that ran twice the earlier one); None when it is no time."""
+def to_instant(text: str, *, zone: str, fold: int = 0) -> datetime | None:
+    """A naive site-local time as aware UTC; None when it is no time.
+
+    `fold`: of an hour that ran twice the first run (0) or the second (1).
+    """
     try:
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:
             if text[13:14] == ":" and (offset := _offset_in_hour(zone, text[:13])) is not None:
                 return at.replace(tzinfo=UTC) - offset
-            at = at.replace(tzinfo=zone_of(zone))
+            at = at.replace(tzinfo=zone_of(zone), fold=fold)
         return at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -13,8 +13,14 @@ from erpflow.connectors.base import Limits
 class Limiter(Protocol):
     """What every request passes before it is sent."""
 
-    def acquire(self) -> float:
-        """Reserves the next request and says how many seconds to wait before sending it; 0 is now."""
+    def acquire(self, cost: float = 1.0) -> float:
+        """Reserves the next request and says how many seconds to wait before sending it; 0 is now.
+
+        `cost`: what the vendor counts it as, when that is not one.
+        """
+
+    def done(self) -> None:
+        """What this thread acquired last is over: answered, broken, or never sent."""
 
     def pause(self, seconds: float) -> None:
         """Nobody may send for so many seconds: the vendor said so. A shorter pause never shortens a longer one."""
@@ -23,8 +29,11 @@ class Limiter(Protocol):
 class Unlimited:
     """Lets everything through: for tests, and for vendors that keep their own queue."""
 
-    def acquire(self) -> float:
+    def acquire(self, cost: float = 1.0) -> float:
         return 0.0
+
+    def done(self) -> None:
+        """Nobody counts."""
 
     def pause(self, seconds: float) -> None:
         """Nothing to remember: the transport itself sleeps through the wait it was told."""
@@ -41,13 +50,16 @@ class LocalLimiter:
         self._paused_until = self._next
         self._lock = threading.Lock()
 
-    def acquire(self) -> float:
+    def acquire(self, cost: float = 1.0) -> float:
         with self._lock:
             now = self._clock()
             # A pause does not spend the bucket: what waits for its end leaves at the vendor's rate, not all at once.
             slot = max(self._next, now - self._burst, self._paused_until)
-            self._next = slot + self._interval
+            self._next = slot + cost * self._interval
             return max(0.0, slot - now)
+
+    def done(self) -> None:
+        """One process asks one request after the other."""
 
     def pause(self, seconds: float) -> None:
         with self._lock:

@@ -1,19 +1,19 @@
 """Sessions for callers without Airflow, built from the fields of an Airflow Connection: host, login, password, extra.
 
-Under Airflow the HTTP provider's hook builds the session, with the connector's `auth` as its `auth_type`.
+Under Airflow the HTTP provider's hook builds the session, and the connector's `auth` signs it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
-from requests.auth import AuthBase
 
+from erpflow.connectors.account import Account
 from erpflow.connectors.base import Connector
-from erpflow.connectors.redaction import MASK
+from erpflow.connectors.signing import header_safe
 from erpflow.connectors.transport import checked_base_url
 from erpflow.errors import ConfigError, suggestion
 
@@ -31,51 +31,22 @@ _DECIDED_BY_THE_TRANSPORT: Final = frozenset(
 )
 
 
-class TokenAuth(AuthBase):
-    """`Authorization: token <key>:<secret>`, as Frappe wants it. Without a key nothing is sent."""
-
-    def __init__(self, key: str | None = None, secret: str | None = None) -> None:
-        self._key = _header_safe(key, what="API key", spaces="")
-        self._secret = _header_safe(secret, what="API secret", spaces="")
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must never be read by anybody: the transport masks it."""
-        return (f"{self._key}:{self._secret}", self._secret, self._key) if self._key else ()
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._key:
-            request.headers["Authorization"] = f"token {self._key}:{self._secret}"
-        return request
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TokenAuth) and self.secrets == other.secrets
-
-    def __hash__(self) -> int:
-        return hash(self.secrets)
-
-    def __repr__(self) -> str:
-        return f"TokenAuth({MASK})"
-
-
-def build_session(
-    connector: type[Connector], *, login: str | None, password: str | None, extra: Mapping[str, Any] | None = None
-) -> requests.Session:
+def build_session(connector: type[Connector], account: Account) -> requests.Session:
     """A session that signs its requests as the connector's vendor wants.
 
-    `extra` as in an Airflow Connection: `verify` (false, or the path of a CA bundle), `cert`, `proxies`, `trust_env`;
-    a name with a dash in it (`X-Frappe-Site-Name`) is a header.
+    The account's `extra` as in an Airflow Connection: `verify` (false, or the path of a CA bundle), `cert`, `proxies`,
+    `trust_env`, the connector's own `settings`; a name with a dash in it (`X-Frappe-Site-Name`) is a header.
     Raises ConfigError for anything else, and for credentials no header can carry.
     """
     session = requests.Session()
-    session.auth = connector.auth(login, password) if login else connector.auth()
-    for name, value in (extra or {}).items():
-        if value is None or value == "" or name in _DECIDED_BY_THE_TRANSPORT:
+    session.auth = connector.auth(account)
+    for name, value in account.extra.items():
+        if value is None or value == "" or name in _DECIDED_BY_THE_TRANSPORT or name in connector.spec.settings:
             continue
         if "-" in name:
-            session.headers[name] = _header_safe(str(value), what=f"header {name}")
+            session.headers[name] = header_safe(str(value), what=f"header {name}")
         else:
-            attribute, checked = _option(name, value)
+            attribute, checked = _option(name, value, known={**_OPTIONS, **connector.spec.settings})
             setattr(session, attribute, checked)
     return session
 
@@ -92,21 +63,11 @@ def base_url(host: str, *, schema: str | None = None, port: int | None = None) -
     return checked_base_url(address)
 
 
-def _option(name: str, value: object) -> tuple[str, object]:
+def _option(name: str, value: object, *, known: Iterable[str]) -> tuple[str, object]:
     if name not in _OPTIONS:
-        raise ConfigError(f"The connection's extra holds an unknown option {name!r}{suggestion(name, _OPTIONS)}")
+        raise ConfigError(f"The connection's extra holds an unknown option {name!r}{suggestion(name, known)}")
     attribute, kinds = _OPTIONS[name]
     if not isinstance(value, kinds):
         allowed = " or ".join(kind.__name__ for kind in kinds)
         raise ConfigError(f"The connection's extra option {name!r} must be {allowed}, not {type(value).__name__}")
     return attribute, tuple(value) if isinstance(value, list) else value
-
-
-def _header_safe(value: str | None, *, what: str, spaces: str = " ") -> str:
-    """A value without the white space that pasting adds. Raises ConfigError when a header cannot carry it."""
-    text = (value or "").strip()
-    if not text.isascii() or not text.isprintable() or (" " in text and not spaces):
-        raise ConfigError(
-            f"The {what} holds a space or a character that no header can carry. Copy it again from the vendor's page."
-        )
-    return text

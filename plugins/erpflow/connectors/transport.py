@@ -25,11 +25,13 @@ import structlog
 import urllib3.exceptions
 from urllib3.response import BaseHTTPResponse
 
+from erpflow.connectors.account import RenewableAuth
 from erpflow.connectors.answer import Answer, Judge, judge_by_status, retry_after
 from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
 from erpflow.connectors.limiter import Limiter, Unlimited
 from erpflow.connectors.redaction import RedactingFilter, redact, secrets_of
 from erpflow.errors import (
+    AuthFailed,
     ConfigError,
     ErpflowError,
     ProtocolError,
@@ -141,12 +143,14 @@ class Transport:
         judge: Judge | None = None,
         idempotent: bool | None = None,
         retries: Retries | None = None,
+        cost: float = 1.0,
     ) -> Answer:
         """Sends one request and gives back the answer its judge accepted.
 
-        `path` is already percent-encoded. `idempotent` (sent twice, it does what once does) defaults to what HTTP says
-        of reading methods, and False for all others. A write is sent again only when it cannot have been done: it never
-        left, or was refused; otherwise the error says so (`maybe_done`).
+        `path` is already percent-encoded. `cost`: what the vendor counts the request as. `idempotent` (sent twice, it
+        does what once does) defaults to what HTTP says of reading methods, and False for all others. A write is sent
+        again only when it cannot have been done: it never left, or was refused; otherwise the error says so
+        (`maybe_done`).
         Raises what the judge returned, RateLimited, VendorUnavailable, ProtocolError or ConfigError.
         """
         call = _Call(
@@ -159,10 +163,15 @@ class Transport:
             repeatable=method in _IDEMPOTENT if idempotent is None else idempotent,
             retries=retries or self.retries,
             correlation_id=self._new_id(),
+            cost=cost,
         )
-        attempt = 1
+        attempt, renewed = 1, False
         while True:
             outcome = self._attempt(call)
+            if not renewed and _is_refusal(outcome) and self._renewed():
+                renewed = True  # a refused request was not carried out: even a write may be sent again
+                log.info("credentials_renewed", **call.names)
+                continue
             if isinstance(outcome, Answer):
                 log.debug(
                     "answered", **call.names, status=outcome.status, seconds=round(outcome.latency, 3), attempt=attempt
@@ -181,6 +190,14 @@ class Transport:
             self._sleep(wait)
             attempt += 1
 
+    def _renewed(self) -> bool:
+        """Whether the session has other credentials now than those that were refused."""
+        auth = self._session.auth
+        try:
+            return isinstance(auth, RenewableAuth) and auth.renew()
+        except ErpflowError as error:
+            raise self._redacted(error) from None
+
     def _wait(self, call: _Call, failure: _Failure, attempt: int) -> float | None:
         """Seconds to wait before the next attempt; None when there is none."""
         if attempt >= call.retries.attempts:
@@ -193,8 +210,9 @@ class Transport:
 
     def _attempt(self, call: _Call) -> Answer | _Failure:
         for _ in range(_REDIRECTS + 1):
-            wait = self.limiter.acquire()
+            wait = self.limiter.acquire(call.cost)
             if wait > call.retries.patience:
+                self.limiter.done()
                 return _Failure(
                     RateLimited(
                         f"{call.method} {call.path} has to wait {wait:.0f} s for the limits of {self.host}; "
@@ -202,9 +220,12 @@ class Transport:
                         retry_after=wait,
                     )
                 )
-            if wait > 0:
-                self._sleep(wait)
-            outcome = self._exchange(call)
+            try:
+                if wait > 0:
+                    self._sleep(wait)
+                outcome = self._exchange(call)
+            finally:
+                self.limiter.done()
             if isinstance(outcome, _Failure) or not 300 <= outcome.status < 400:
                 break
             followed = self._redirected(call, outcome)
@@ -264,6 +285,8 @@ class Transport:
                     maybe_done=True,
                 )
             )
+        except ErpflowError as error:  # nothing was sent: there was nothing to sign with
+            return _Failure(error, again=isinstance(error, VendorUnavailable))
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:  # requests' own errors are OSErrors
             return self._broken(call, error)
         return Answer(
@@ -351,6 +374,7 @@ class _Call:
     repeatable: bool
     retries: Retries
     correlation_id: str
+    cost: float = 1.0
 
     @property
     def names(self) -> dict[str, str]:
@@ -373,6 +397,10 @@ def checked_base_url(url: str) -> str:
             "Put the login and the secret in the connection's own fields."
         )
     return parts.geturl().rstrip("/")
+
+
+def _is_refusal(outcome: Answer | _Failure) -> bool:
+    return isinstance(outcome, _Failure) and isinstance(outcome.error, AuthFailed)
 
 
 def _passes(error: ErpflowError, *, status: int) -> bool:

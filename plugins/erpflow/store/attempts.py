@@ -29,9 +29,13 @@ NEW_FENCE: Final = """
 UPDATE erpflow.erp_sync_configs SET fencing_token = fencing_token + 1 WHERE id = %s RETURNING fencing_token
 """
 
-# One statement, so that nobody sends before it is on disk, whatever the database's own synchronous_commit.
+# An attempt that a crash of the server forgets would be made again: it is on disk before it is sent, also where the
+# database itself does not wait for the disk. What waits for more than that, a replica, keeps doing so.
 RECORD: Final = """
-WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true))
+WITH durable AS MATERIALIZED (
+    SELECT CASE current_setting('synchronous_commit')
+           WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END
+)
 INSERT INTO erpflow.erp_push_attempts
     (tenant_id, sync_config_id, log_id, local_id, remote_id, operation, state, idempotency_key, request_hash, request,
      fencing_token, sent_at, agreed_local, local_hash, before)

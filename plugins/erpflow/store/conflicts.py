@@ -64,6 +64,14 @@ WHERE id = %(id)s AND status = 'open'
 """
 
 
+CLOSE_GONE = """
+UPDATE erpflow.erp_conflicts
+SET status = 'resolved', reason = 'Meanwhile it was deleted on both sides.', resolved_by = 'strategy',
+    resolved_at = now()
+WHERE sync_config_id = %s AND remote_id = ANY (%s) AND status = 'open'
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ContestedField:
     """A field that both sides changed: the value last agreed on, both new ones, and who won (None: nobody yet)."""
@@ -195,6 +203,12 @@ def settle(
         {"id": conflict_id, "winner": winner, "by": by, "resolution": json.dumps(dict(resolution)), "reason": reason},
     )
     return cursor.rowcount == 1
+
+
+def close_gone(connection: psycopg.Connection[Any], config_id: SyncConfigId, remote_ids: Sequence[str]) -> None:
+    """Close what waits for a person about records that are gone on both sides: there is nothing left to decide."""
+    if remote_ids:
+        connection.execute(CLOSE_GONE, (config_id, list(remote_ids)))
 
 
 def _conflict(row: Any) -> Conflict:

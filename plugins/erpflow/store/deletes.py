@@ -1,7 +1,7 @@
 """Deletes that come from the vendor: found set by set, applied row by row only where the table refuses.
 
 `erpflow_gone` holds what the vendor deleted (`deleted_at` NULL: it does not say when); what of it concerns us is what
-is tied, and was not changed at the vendor after it was deleted.
+is tied, and was not changed at the vendor after it was deleted, nor met by this run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,14 @@ CONCERNS = sql.SQL(
     FROM (SELECT remote_id, max(deleted_at) AS deleted_at FROM erpflow_gone GROUP BY remote_id) g
     JOIN erpflow.erp_entity_sync_records r ON r.sync_config_id = %(config)s AND r.remote_id = g.remote_id
     WHERE r.status <> 'deleted'
-      AND (g.deleted_at IS NULL OR r.remote_modified_at IS NULL OR g.deleted_at >= r.remote_modified_at)
+      AND CASE WHEN g.deleted_at IS NULL THEN r.synced_at < %(started)s
+               ELSE r.remote_modified_at IS NULL OR g.deleted_at >= r.remote_modified_at END
+      -- What this run has settled already, before it was killed: it waits for a person, or the table refused it.
+      AND NOT (r.status = 'frozen' AND r.deleted_at IS NOT NULL AND r.log_id = %(log)s)
+      AND NOT EXISTS (
+          SELECT 1 FROM erpflow.erp_rejects j
+          WHERE j.sync_config_id = r.sync_config_id AND j.remote_id = r.remote_id AND j.status = 'open'
+            AND j.direction = 'pull' AND j.stage = 'delete' AND j.log_id = %(log)s)
     """
 )
 
@@ -79,6 +86,35 @@ SET status = m.status, deleted_at = coalesce(m.gone_at, now()), synced_at = cloc
 FROM jsonb_to_recordset(%(settled)s::jsonb) AS m (remote_id text, status text, gone_at timestamptz)
 WHERE r.sync_config_id = %(config)s AND r.remote_id = m.remote_id
 """
+
+# A record that was rejected and is gone by now would come into being when its reject is tried again.
+CLOSE: Final = sql.SQL(
+    """
+    UPDATE erpflow.erp_rejects r SET status = 'resolved', resolved_at = now()
+    WHERE r.sync_config_id = %(config)s AND r.status = 'open' AND r.direction = 'pull' AND r.stage <> 'delete'
+      AND r.remote_id IS NOT NULL AND {is_gone}
+    """
+)
+CLOSE_SETTLED: Final = CLOSE.format(
+    is_gone=sql.SQL(
+        """
+        EXISTS (SELECT 1 FROM jsonb_to_recordset(%(settled)s::jsonb) AS m (remote_id text, gone_at timestamptz)
+                WHERE m.remote_id = r.remote_id AND (m.gone_at IS NULL OR m.gone_at >= r.last_seen_at))
+        """
+    )
+)
+CLOSE_LISTED: Final = CLOSE.format(
+    is_gone=sql.SQL(
+        "EXISTS (SELECT 1 FROM erpflow_gone g WHERE g.remote_id = r.remote_id AND g.deleted_at >= r.last_seen_at)"
+    )
+)
+CLOSE_UNSEEN: Final = CLOSE.format(
+    is_gone=sql.SQL(
+        """
+        r.last_seen_at < %(started)s AND NOT EXISTS (SELECT 1 FROM erpflow_seen s WHERE s.remote_id = r.remote_id)
+        """
+    )
+)
 
 FORGET: Final = "DELETE FROM erpflow_gone WHERE remote_id = ANY (%s)"
 
@@ -123,6 +159,7 @@ class DeleteWriter:
         self._connection = connection
         self._tracked = tracked
         self._parameters = parameters
+        self._swept = False
         connection.execute(CREATE)
 
     def add(self, deletions: Iterable[tuple[str, datetime | None]]) -> None:
@@ -140,6 +177,7 @@ class DeleteWriter:
         self._connection.execute("CREATE INDEX IF NOT EXISTS erpflow_seen_ids ON erpflow_seen (remote_id)")
         self._connection.execute("ANALYZE erpflow_seen")
         self._connection.execute(UNSEEN, self._parameters)
+        self._swept = True
 
     def extent(self) -> Extent:
         """How much of it concerns us."""
@@ -190,6 +228,12 @@ class DeleteWriter:
             for remote_id, status, at in settled
         ]
         self._connection.execute(SETTLE, {**self._parameters, "settled": json.dumps(records)})
+        gone = [record for record in records if record["status"] == "deleted"]
+        self._connection.execute(CLOSE_SETTLED, {**self._parameters, "settled": json.dumps(gone)})
+
+    def close_rejects(self) -> None:
+        """Close the rejects of records that never came to be here and are gone there."""
+        self._connection.execute(CLOSE_UNSEEN if self._swept else CLOSE_LISTED, self._parameters)
 
     def forget(self, remote_ids: Sequence[str]) -> None:
         """These are settled, or rejected: they are not taken again."""

@@ -31,10 +31,10 @@ COMPARE = sql.SQL(
     FROM erpflow_decided d JOIN erpflow_stage s USING (n)
     LEFT JOIN LATERAL (
         SELECT * FROM erpflow.erp_entity_sync_records k
-        WHERE k.sync_config_id = %(config)s AND k.remote_id = s.remote_id LIMIT 1
+        WHERE k.sync_config_id = %(config)s AND k.remote_id = s.remote_id
+          AND (k.status <> 'deleted' OR d.outcome = 'tombstone') LIMIT 1
     ) r ON true
-    LEFT JOIN LATERAL (SELECT * FROM {table} x WHERE x.{key} = coalesce(r.local_id::{kind}, d.local_id) LIMIT 1) t
-    ON true
+    LEFT JOIN LATERAL (SELECT * FROM {table} x WHERE x.{key} = d.local_id LIMIT 1) t ON true
     WHERE d.outcome IN ('updated', 'same', 'gone', 'tombstone', 'frozen')
     ORDER BY d.n
     """
@@ -55,7 +55,8 @@ FREEZE = sql.SQL(
     SELECT %(config)s, s.remote_id, %(tenant)s, d.local_id::text, 0, s.remote_version, s.remote_modified_at, %(log)s,
            %(log)s, 'frozen'
     FROM erpflow_decided d JOIN erpflow_stage s USING (n) WHERE d.status = 'frozen'
-    ON CONFLICT (sync_config_id, remote_id) DO UPDATE SET status = 'frozen', log_id = excluded.log_id
+    ON CONFLICT (sync_config_id, remote_id) DO UPDATE
+    SET status = 'frozen', log_id = excluded.log_id, deleted_at = NULL
     """
 )
 
@@ -65,7 +66,6 @@ def compare(tracked: Tracked, target: PullTarget) -> sql.Composed:
     return COMPARE.format(
         modified=tracked.modified_at("t"),
         key=sql.Identifier(tracked.key),
-        kind=tracked.key_type,
         table=tracked.table.identifier,
         is_deleted=tracked.is_deleted("t"),
         staged=staged_values(tracked, target),

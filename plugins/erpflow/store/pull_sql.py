@@ -217,10 +217,19 @@ def _as_written(lookup: LookupTarget) -> dict[str, sql.Composed]:
     return {"match": sql.SQL("{}::text").format(match), "v": value}
 
 
+OVERTAKEN = sql.SQL(
+    """
+    r.remote_modified_at > s.remote_modified_at
+    AND (r.synced_at >= %(started)s OR r.remote_modified_at > s.remote_modified_at + interval '1 hour')
+    """
+)
+"""A newer version is applied. A run that began to read behind that knows better, whatever the record's time says: local
+time runs an hour twice when summer ends, and clocks are corrected. More than an hour is no clock but an old copy."""
+
 ONE_WAY = sql.SQL(
     """
     WHEN t.{key} IS NOT NULL AND r.raw_hash = s.raw_hash AND r.status <> 'deleted' THEN 'unchanged'
-    WHEN r.remote_modified_at > s.remote_modified_at THEN 'stale'
+    WHEN {overtaken} THEN 'stale'
     WHEN r.status = 'deleted' AND t.{key} IS NOT NULL THEN 'updated'
     """
 )
@@ -231,19 +240,22 @@ TWO_WAY = sql.SQL(
     WHEN r.status = 'frozen' THEN 'frozen'
     WHEN t.{key} IS NOT NULL AND r.raw_hash = s.raw_hash AND r.status <> 'deleted' AND r.agreed_remote IS NOT NULL
     THEN 'unchanged'
-    WHEN r.remote_modified_at > s.remote_modified_at THEN 'stale'
-    WHEN r.status = 'deleted' THEN 'tombstone'
+    WHEN {overtaken} THEN 'stale'
+    WHEN r.status = 'deleted' AND (m.id IS NULL OR m.id::text = r.local_id) THEN 'tombstone'
     WHEN r.local_id IS NOT NULL AND t.{key} IS NULL THEN 'gone'
     """
 )
-"""What a two-way sync decides outside of SQL: who a frozen record waits for, and deletes on either side."""
+"""What a two-way sync decides outside of SQL: who a frozen record waits for, and deletes on either side.
+
+A record that was deleted and comes back may meet another row with its natural key: both were created again.
+"""
 
 
 def decide(target: PullTarget, *, cases: sql.SQL = ONE_WAY) -> sql.Composed:
     """What becomes of each staged record: created, updated, same, unchanged, stale, lookup or ambiguous.
 
     `same`: the vendor's record changed, but nothing that is mapped. `stale`: a newer version is already applied, or
-    the record was deleted after this run had begun to read. `cases`: what else there is.
+    the record was deleted after this run had begun to read (`started`). `cases`: what else there is.
     Parameters: config, started, lo, hi (a range of `n`, so that a record that the table refuses is found by halving).
     """
     key = sql.Identifier(target.key)
@@ -265,7 +277,8 @@ def decide(target: PullTarget, *, cases: sql.SQL = ONE_WAY) -> sql.Composed:
         SELECT s.n, s.remote_id,
                CASE WHEN t.{key} IS NOT NULL THEN t.{key} ELSE {new_id} END,
                CASE WHEN cardinality(s.missing) > 0 THEN 'lookup'
-                    WHEN r.status = 'deleted' AND r.synced_at >= %(started)s THEN 'stale'
+                    WHEN r.status IN ('deleted', 'frozen') AND r.deleted_at IS NOT NULL AND r.synced_at >= %(started)s
+                    THEN 'stale'
                     {cases}
                     WHEN m.candidates > 1 THEN 'ambiguous'
                     WHEN t.{key} IS NULL THEN 'created'
@@ -275,19 +288,21 @@ def decide(target: PullTarget, *, cases: sql.SQL = ONE_WAY) -> sql.Composed:
                s.missing
         FROM staged s
         LEFT JOIN LATERAL (
-            SELECT k.local_id, k.raw_hash, k.remote_modified_at, k.status, k.synced_at, k.agreed_remote
+            SELECT k.local_id, k.raw_hash, k.remote_modified_at, k.status, k.synced_at, k.deleted_at, k.agreed_remote
             FROM erpflow.erp_entity_sync_records k
             WHERE k.sync_config_id = %(config)s AND k.remote_id = s.remote_id LIMIT 1
         ) r ON true
         LEFT JOIN matches m ON m.n = s.n
         LEFT JOIN LATERAL (
-            SELECT * FROM {table} x WHERE x.{key} = coalesce(r.local_id::{kind}, m.id) LIMIT 1
+            SELECT * FROM {table} x
+            WHERE x.{key} = CASE WHEN r.status = 'deleted' THEN coalesce(m.id, r.local_id::{kind})
+                                 ELSE coalesce(r.local_id::{kind}, m.id) END LIMIT 1
         ) t ON true
         """
     ).format(
         matches=_matches(target),
         missing=sql.SQL(" || ").join(missing),
-        cases=cases.format(key=key),
+        cases=cases.format(key=key, overtaken=OVERTAKEN),
         stage=stage_name(),
         key=key,
         new_id=_new_id(target),
@@ -305,7 +320,7 @@ def _new_id(target: PullTarget) -> sql.Composable:
 
 
 def _matches(target: PullTarget) -> sql.Composed:
-    """Local rows with the natural key of a record that is not tied yet, and that are not tied themselves.
+    """Local rows with the natural key of a record that is not tied (any more), and that are not tied themselves.
 
     Several records with one natural key: the lowest remote id takes the row, whatever the order they came in.
     """
@@ -323,7 +338,8 @@ def _matches(target: PullTarget) -> sql.Composed:
             FROM {stage} s JOIN {table} t ON {on}
             WHERE s.n BETWEEN %(lo)s AND %(hi)s
               AND NOT EXISTS (SELECT 1 FROM erpflow.erp_entity_sync_records k
-                              WHERE k.sync_config_id = %(config)s AND k.remote_id = s.remote_id)
+                              WHERE k.sync_config_id = %(config)s AND k.remote_id = s.remote_id
+                                AND k.status <> 'deleted')
               AND NOT EXISTS (SELECT 1 FROM erpflow.erp_entity_sync_records k
                               WHERE k.sync_config_id = %(config)s AND k.local_id = t.{key}::text
                                 AND k.status <> 'deleted')

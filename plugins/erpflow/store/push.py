@@ -27,6 +27,20 @@ SELECT least(now(), (SELECT min(xact_start) FROM pg_stat_activity
                      WHERE datname = current_database() AND backend_xid IS NOT NULL))
 """
 
+# A row that could not be sent is tried again when the mapping is another one, and when what it refers to may be known
+# to the vendor by now.
+WORTH_A_TRY: Final = sql.SQL(
+    """
+    (j.mapping_version IS DISTINCT FROM %(version)s
+     OR j.problems @> '[{{"rule": "lookup"}}]' AND EXISTS (
+         SELECT 1 FROM erpflow.erp_sync_logs l
+         JOIN erpflow.erp_sync_configs o ON o.id = l.sync_config_id
+         JOIN erpflow.erp_sync_configs c ON c.connection_id = o.connection_id AND c.id <> o.id
+         WHERE c.id = %(config)s AND l.created_count > 0
+           AND (l.finished_at IS NULL OR l.finished_at > j.last_seen_at)))
+    """
+)
+
 MODIFIED: Final = sql.SQL(
     """
     WITH candidates AS (
@@ -34,6 +48,9 @@ MODIFIED: Final = sql.SQL(
         UNION
         SELECT k.local_id::{kind} FROM erpflow.erp_entity_sync_records k
         WHERE k.sync_config_id = %(config)s AND k.status = 'pending'
+        UNION
+        SELECT j.local_id::{kind} FROM erpflow.erp_rejects j
+        WHERE j.sync_config_id = %(config)s AND j.direction = 'push' AND j.status = 'open' AND {worth_a_try}
     )
     """
 )
@@ -59,7 +76,7 @@ CHANGED_ROWS: Final = sql.SQL(
     WHERE NOT EXISTS (
           SELECT 1 FROM erpflow.erp_rejects j
           WHERE j.sync_config_id = %(config)s AND j.direction = 'push' AND j.status = 'open'
-            AND j.local_id = f.local_id AND j.local_hash = f.hash AND j.mapping_version = %(version)s)
+            AND j.local_id = f.local_id AND j.local_hash = f.hash AND NOT {worth_a_try})
       AND NOT EXISTS (
           SELECT 1 FROM erpflow.erp_conflicts c
           WHERE c.sync_config_id = %(config)s AND c.status = 'open' AND c.kind = 'unique_collision'
@@ -95,6 +112,11 @@ TIED: Final = """
 SELECT count(*) FROM erpflow.erp_entity_sync_records WHERE sync_config_id = %s AND status <> 'deleted'
 """
 
+TIES: Final = """
+SELECT local_id, remote_id, remote_version, status FROM erpflow.erp_entity_sync_records
+WHERE sync_config_id = %s AND status <> 'deleted' AND local_id = ANY (%s)
+"""
+
 BY_ENTITY: Final = """
 SELECT local_id, remote_id FROM erpflow.erp_entity_sync_records
 WHERE sync_config_id = %(config)s AND status <> 'deleted' AND local_id = ANY (%(ids)s)
@@ -119,6 +141,14 @@ class LocalRow(msgspec.Struct, frozen=True):
     hash: int | None
     modified_at: datetime | None
     values: Texts | None
+
+
+class Tie(msgspec.Struct, frozen=True):
+    """What a row is tied to, and the version of the record that was last agreed on."""
+
+    remote_id: str
+    version: str | None
+    status: str
 
 
 @contextmanager
@@ -187,6 +217,12 @@ def gone_rows(
             yield LocalRow(local_id, remote_id, remote_version, agreed_local, agreed_remote, None, None, None)
 
 
+def ties(connection: Connection, config_id: SyncConfigId, local_ids: Sequence[str]) -> dict[str, Tie]:
+    """The ties of these rows as they are now."""
+    rows = connection.execute(TIES, (config_id, list(local_ids)))
+    return {local_id: Tie(remote_id, version, status) for local_id, remote_id, version, status in rows}
+
+
 def tied_count(connection: Connection, config_id: SyncConfigId) -> int:
     """How many records are tied."""
     row = connection.execute(TIED, (config_id,)).fetchone()
@@ -214,6 +250,7 @@ def _parts(tracked: Tracked) -> dict[str, sql.Composable]:
         "key": sql.Identifier(tracked.key),
         "kind": tracked.key_type,
         "is_deleted": tracked.is_deleted("t"),
+        "worth_a_try": WORTH_A_TRY.format(),
     }
 
 

@@ -59,16 +59,20 @@ class PostgresLimiter:
         self._connection: psycopg.Connection[TupleRow] | None = None
         self._owner = os.getpid()
 
-    def acquire(self) -> float:
+    def acquire(self, cost: float = 1.0) -> float:
         """Reserve the next request and say how many seconds to wait before sending it; 0 is now.
 
-        A wait longer than `patience` reserves nothing: ask again after it.
+        `cost`: what the vendor counts it as, when that is not one. A wait longer than `patience` reserves nothing: ask
+        again after it.
         Raises ConfigError when the connection was deleted, DatabaseUnavailable when Postgres is away.
         """
-        row = self._run(_RESERVE, (self._connection_id, self._interval, self._patience))
+        row = self._run(_RESERVE, (self._connection_id, cost * self._interval, self._patience))
         if row is None or row[0] is None:
             raise ConfigError(f"The connection {self._connection_id} does not exist any more. Nothing was sent.")
         return float(row[0])
+
+    def done(self) -> None:
+        """What this thread acquired last is over."""
 
     def pause(self, seconds: float) -> None:
         """Nobody may send for so many seconds: the vendor said so. A shorter pause never shortens a longer one."""

@@ -47,26 +47,21 @@ WHERE r.sync_config_id = %s AND r.stage = 'delete' AND r.status = 'open' AND k.s
   AND k.remote_id = r.remote_id AND k.status = 'deleted'
 """
 
-CHOOSE: Final = """
-SELECT r.id::text, r.sync_config_id::text, r.direction, r.local_id
-FROM erpflow.erp_rejects r
-JOIN erpflow.erp_sync_configs c ON c.id = r.sync_config_id
-JOIN erpflow.erp_connections n ON n.id = c.connection_id
-WHERE r.tenant_id = %(tenant)s AND r.status = 'open'
-  AND (%(ids)s::text[] IS NULL OR r.id::text = ANY (%(ids)s))
-  AND (%(connection)s::text IS NULL OR n.name = %(connection)s)
-  AND (%(entity)s::text IS NULL OR c.entity = %(entity)s)
-  AND (%(rule)s::text IS NULL OR r.problems @> jsonb_build_array(jsonb_build_object('rule', %(rule)s::text)))
-ORDER BY r.first_seen_at, r.id
+OPEN_OF_CONFIG: Final = """
+SELECT id::text FROM erpflow.erp_rejects
+WHERE sync_config_id = %s AND status = 'open' AND direction = 'pull' AND id::text = ANY (%s) ORDER BY first_seen_at, id
 """
 
+# Without a mapping version, nothing holds a row back that is as it was when the vendor refused it.
 RELEASE: Final = """
-UPDATE erpflow.erp_rejects SET mapping_version = NULL WHERE id = ANY (%s::uuid[]) AND direction = 'push'
+UPDATE erpflow.erp_rejects SET mapping_version = NULL
+WHERE sync_config_id = %s AND status = 'open' AND direction = 'push' AND id::text = ANY (%s)
+RETURNING local_id
 """
 
 DISCARD: Final = """
 UPDATE erpflow.erp_rejects SET status = 'discarded', resolved_at = now()
-WHERE tenant_id = %s AND id::text = ANY (%s) AND status = 'open'
+WHERE tenant_id = %s AND id::text = ANY (%s) AND status = 'open' RETURNING id::text
 """
 
 
@@ -79,16 +74,6 @@ class Retriable:
     payload: bytes
     stage: str
     zone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """An open reject that somebody wants tried again. `local_id` of a push."""
-
-    id: str
-    config_id: SyncConfigId
-    direction: str
-    local_id: str | None
 
 
 def worth_a_try(
@@ -104,24 +89,14 @@ def worth_a_try(
     return [Retriable(*row) for row in connection.execute(WORTH_A_TRY, parameters)]
 
 
-def choose(
-    connection: Connection,
-    *,
-    tenant_id: TenantId,
-    ids: Sequence[str] | None = None,
-    connection_name: str | None = None,
-    entity: str | None = None,
-    rule: str | None = None,
-) -> list[Chosen]:
-    """The open rejects that a filter names, of both directions; the oldest first."""
-    parameters = {
-        "tenant": tenant_id,
-        "ids": list(ids) if ids is not None else None,
-        "connection": connection_name,
-        "entity": entity,
-        "rule": rule,
-    }
-    return [Chosen(*row) for row in connection.execute(CHOOSE, parameters)]
+def open_pulls(connection: Connection, config_id: SyncConfigId, ids: Sequence[str]) -> list[str]:
+    """Those of `ids` that are open rejects of this config's pulls, the oldest first."""
+    return [row[0] for row in connection.execute(OPEN_OF_CONFIG, (config_id, list(ids)))]
+
+
+def release_pushes(connection: Connection, config_id: SyncConfigId, ids: Sequence[str]) -> list[str]:
+    """Let rows of this config be sent again although neither they nor the mapping have changed; their keys."""
+    return sorted(row[0] for row in connection.execute(RELEASE, (config_id, list(ids))))
 
 
 def resolve_ids(connection: Connection, ids: Sequence[str]) -> None:
@@ -141,12 +116,6 @@ def resolve_deletes(connection: Connection, config_id: SyncConfigId) -> None:
     connection.execute(RESOLVE_DELETES, (config_id,))
 
 
-def release(connection: Connection, ids: Sequence[str]) -> None:
-    """Let rows be sent again although neither they nor the mapping have changed."""
-    if ids:
-        connection.execute(RELEASE, (list(ids),))
-
-
-def discard(connection: Connection, tenant_id: TenantId, ids: Sequence[str]) -> int:
-    """Give rejects up; they are kept, and not tried again. How many there were."""
-    return connection.execute(DISCARD, (tenant_id, list(ids))).rowcount
+def discard(connection: Connection, tenant_id: TenantId, ids: Sequence[str]) -> list[str]:
+    """Give open rejects up: they are kept, and not tried again. The ids of those that were open."""
+    return [row[0] for row in connection.execute(DISCARD, (tenant_id, list(ids)))]

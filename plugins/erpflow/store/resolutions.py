@@ -47,10 +47,14 @@ WHERE sync_config_id = %(config)s AND remote_id = %(remote)s
 """
 
 LINK: Final = """
-INSERT INTO erpflow.erp_entity_sync_records
+INSERT INTO erpflow.erp_entity_sync_records AS r
     (sync_config_id, remote_id, tenant_id, local_id, raw_hash, log_id, first_log_id, status)
-SELECT id, %(remote)s, tenant_id, %(local)s, 0, NULL, NULL, 'synced' FROM erpflow.erp_sync_configs WHERE id = %(config)s
-ON CONFLICT (sync_config_id, remote_id) DO NOTHING
+SELECT id, %(remote)s, tenant_id, %(local)s, 0, NULL, NULL, 'pending'
+FROM erpflow.erp_sync_configs WHERE id = %(config)s
+ON CONFLICT (sync_config_id, remote_id) DO UPDATE
+SET local_id = excluded.local_id, status = 'pending', raw_hash = 0, remote_version = NULL, remote_modified_at = NULL,
+    agreed_local = NULL, agreed_remote = NULL, local_hash = NULL, deleted_at = NULL, synced_at = clock_timestamp()
+WHERE r.status = 'deleted'
 """
 
 
@@ -133,6 +137,11 @@ def insert_row(connection: Connection, tracked: Tracked, values: Texts) -> str:
     return local_id
 
 
+def touch_row(connection: Connection, tracked: Tracked, local_id: str) -> None:
+    """Give a row a new time, so that the next push looks at it however long ago it was changed."""
+    write_row(connection, tracked, local_id, {})
+
+
 def delete_row(connection: Connection, tracked: Tracked, local_id: str) -> None:
     """Delete a row with its lines."""
     for child in tracked.lines:
@@ -193,7 +202,7 @@ def bury(connection: Connection, config_id: SyncConfigId, remote_id: str, *, dir
 
 
 def link(connection: Connection, config_id: SyncConfigId, *, remote_id: str, local_id: str) -> None:
-    """Tie a row to a record that it was never tied to; what they agree on is found by the next read of the record."""
+    """Tie a row to a record that it was never tied to. Nothing is agreed on: the next push or pull merges the two."""
     connection.execute(LINK, {"config": config_id, "remote": remote_id, "local": local_id})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,11 +45,19 @@ SELECT_RUN = """
 SELECT l.id::text, l.tenant_id::text, l.sync_config_id::text, c.connection_id::text, n.name, n.airflow_conn_id,
        n.system, c.entity, c.mapping_path, l.kind, l.dry_run, l.window_since, l.window_until, l.cursor_before,
        l.started_at, l.direction, c.direction, c.conflict, l.deletes_allowed, coalesce(l.record_ids, '{}'),
-       c.overlap, c.local_cursor_at, c.deletes_cursor_at
+       c.overlap, c.local_cursor_at, c.deletes_cursor_at, coalesce(o.started_at, l.started_at)
 FROM erpflow.erp_sync_logs l
+LEFT JOIN erpflow.erp_sync_logs o ON l.kind = 'replay' AND o.id::text = l.record_ids[1]
 JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
 JOIN erpflow.erp_connections n ON n.id = c.connection_id
 WHERE l.id = %s
+"""
+
+OVERTAKEN = """
+SELECT 1 FROM erpflow.erp_sync_logs l JOIN erpflow.erp_sync_logs o
+    ON o.sync_config_id = l.sync_config_id AND o.started_at > l.started_at
+WHERE l.id = %s AND o.direction = 'pull' AND NOT o.dry_run AND o.kind NOT IN ('retry', 'replay') AND o.read_count > 0
+LIMIT 1
 """
 
 CLAIM = """
@@ -153,21 +161,33 @@ SET finished_at = now(),
 WHERE id = %(log)s AND status = 'running'
 """
 
-SUMMARY = """
-SELECT l.id::text, n.name, c.entity, l.direction, l.kind, l.status, l.dry_run, l.read_count, l.created_count,
-       l.updated_count, l.unchanged_count, l.deleted_count, l.conflict_count, l.rejected_count, l.ignored_count,
-       l.pages, l.error,
+SUMMARIES = """
+SELECT l.started_at, l.id::text, n.name, c.entity, l.direction, l.kind, l.status, l.dry_run, l.read_count,
+       l.created_count, l.updated_count, l.unchanged_count, l.deleted_count, l.conflict_count, l.rejected_count,
+       l.ignored_count, l.pages, l.error,
        extract(epoch FROM coalesce(l.finished_at, now()) - l.started_at)::float8
 FROM erpflow.erp_sync_logs l
 JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
 JOIN erpflow.erp_connections n ON n.id = c.connection_id
-WHERE l.id = %s
 """
+
+SUMMARY = SUMMARIES + "WHERE l.id = %s"
+
+RECENT = (
+    SUMMARIES
+    + """
+WHERE (%(connection)s::text IS NULL OR n.name = %(connection)s) AND (%(entity)s::text IS NULL OR c.entity = %(entity)s)
+ORDER BY l.started_at DESC, l.id LIMIT %(limit)s
+"""
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRun:
-    """What one run of one sync config does: read back by every task from the id of its log."""
+    """What one run of one sync config does: read back by every task from the id of its log.
+
+    `as_of`: its pages were read after that moment; those of a replay by the run that it replays.
+    """
 
     log_id: SyncLogId
     tenant_id: TenantId
@@ -183,6 +203,7 @@ class SyncRun:
     window: Window
     cursor_before: datetime | None
     started_at: datetime
+    as_of: datetime
     direction: Direction = Direction.PULL
     config_direction: Direction = Direction.PULL
     conflict: Conflict = Conflict.NEWEST_WINS
@@ -281,6 +302,21 @@ def opened_by(connection: Connection, attempt_key: str, direction: Direction) ->
     return {SyncConfigId(config): SyncLogId(log) for config, log in rows}
 
 
+def config_of(connection: Connection, log_id: SyncLogId) -> SyncConfigId:
+    """The config of a log. Raises ConfigError when there is no such log of a pull."""
+    row = connection.execute(
+        "SELECT sync_config_id::text FROM erpflow.erp_sync_logs WHERE id::text = %s AND direction = 'pull'", (log_id,)
+    ).fetchone()
+    if row is None:
+        raise ConfigError(f"There is no sync log {log_id} of a pull: it is misspelt, or was removed by the retention.")
+    return SyncConfigId(row[0])
+
+
+def is_overtaken(connection: Connection, log_id: SyncLogId) -> bool:
+    """Whether a later pull of the same config has read records from the vendor."""
+    return connection.execute(OVERTAKEN, (log_id,)).fetchone() is not None
+
+
 def config_facts(connection: Connection, config_id: SyncConfigId) -> tuple[str, str]:
     """The mapping path and the direction of a config. Raises ConfigError when it is gone."""
     row = connection.execute(
@@ -298,7 +334,7 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
         raise ConfigError(f"There is no sync log {log_id}: its connection was deleted while the run was waiting.")
     log, tenant, config, connection_id, name, conn_id, system, entity, path, kind, dry_run, *moments = row
     since, until, cursor, started_at, direction, config_direction, conflict, allow, ids, *more = moments
-    overlap, local_cursor, deletes_cursor = more
+    overlap, local_cursor, deletes_cursor, as_of = more
     return SyncRun(
         log_id=log,
         tenant_id=tenant,
@@ -322,6 +358,7 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
         overlap=overlap,
         local_cursor_at=local_cursor,
         deletes_cursor_at=deletes_cursor,
+        as_of=as_of,
     )
 
 
@@ -366,7 +403,7 @@ def add_ignored(connection: Connection, log_id: SyncLogId, counts: Counts, *, re
 
 
 def set_pushed(connection: Connection, log_id: SyncLogId, counts: Counts) -> None:
-    """The counts of a plan, whatever an earlier try had counted."""
+    """The counts of a plan, whatever an earlier try had counted and planned."""
     connection.execute(CLEAR_COUNTS, (log_id,))
     add_pushed(connection, log_id, counts)
 
@@ -384,6 +421,24 @@ def finish_push(connection: Connection, log_id: SyncLogId, *, steps: int, to: da
 def advance_cursor(connection: Connection, run: SyncRun, to: datetime) -> None:
     """Move the config's cursor forward, never back; in the transaction that applies the data (invariant 2)."""
     connection.execute(ADVANCE_CURSOR, {"config": run.config_id, "log": run.log_id, "to": to})
+
+
+READ_DELETES = """
+UPDATE erpflow.erp_sync_configs
+SET deletes_cursor_at = CASE WHEN %(all)s THEN greatest(deletes_cursor_at, %(to)s) ELSE %(to)s END
+WHERE id = %(config)s AND (deletes_cursor_at IS NULL OR %(all)s)
+"""
+
+
+def note_deletes_read(connection: Connection, config_id: SyncConfigId, *, since: datetime) -> None:
+    """A config begins to follow the vendor's list of deletes: whatever becomes of this run, the next reads from there
+    too, until it is applied."""
+    connection.execute(READ_DELETES, {"config": config_id, "to": since, "all": False})
+
+
+def note_no_deletes(connection: Connection, config_id: SyncConfigId, *, until: datetime) -> None:
+    """The vendor has deleted nothing before `until` that is not applied."""
+    connection.execute(READ_DELETES, {"config": config_id, "to": until, "all": True})
 
 
 AGREED = "UPDATE erpflow.erp_sync_configs SET agreed_since = coalesce(agreed_since, now()) WHERE id = %s"
@@ -468,7 +523,19 @@ def summary(connection: Connection, log_id: SyncLogId) -> RunSummary:
     row = connection.execute(SUMMARY, (log_id,)).fetchone()
     if row is None:
         raise ConfigError(f"There is no sync log {log_id}.")
-    log, name, entity, direction, kind, status, dry_run, *numbers, pages, error, seconds = row
+    return _summary(row)
+
+
+def recent(
+    connection: Connection, *, connection_name: str | None, entity: str | None, limit: int
+) -> list[tuple[datetime, RunSummary]]:
+    """The last sync logs with when each began, the newest first."""
+    rows = connection.execute(RECENT, {"connection": connection_name, "entity": entity, "limit": limit})
+    return [(row[0], _summary(row)) for row in rows]
+
+
+def _summary(row: Sequence[Any]) -> RunSummary:
+    _, log, name, entity, direction, kind, status, dry_run, *numbers, pages, error, seconds = row
     return RunSummary(
         log_id=log,
         connection=name,

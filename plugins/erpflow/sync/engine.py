@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from erpflow.connectors.base import Connector
-from erpflow.errors import ErpflowError
+from erpflow.errors import ErpflowError, UnsettledWrites
 from erpflow.store import sync_logs
 from erpflow.store.database import Database
 from erpflow.store.sync_logs import RunSummary, SyncRun
@@ -18,6 +18,9 @@ from erpflow.sync.push import PushJob
 from erpflow.vocabulary import Counts, Direction, SyncLogId
 
 OnProgress = Callable[[Progress], None]
+
+SETTLINGS = 3
+"""How often a pull settles what pushes leave behind that are killed while it reads."""
 
 
 def _silent(_progress: Progress) -> None:
@@ -75,10 +78,16 @@ class Engine:
     def _pull(self, log_id: SyncLogId, on_progress: OnProgress) -> None:
         job = self.pull_job(log_id)
         job.check()
-        if job.run.is_two_way:  # what a killed push had created must not come as a stranger
-            self.push_job(log_id).settle_open()
-        with self.connect(job.run) as vendor:
-            job.run_whole(vendor, on_progress=on_progress)
+        for rest in range(SETTLINGS, -1, -1):
+            if job.run.is_two_way:  # what a killed push had created must not come as a stranger
+                self.push_job(log_id).settle_open()
+            try:
+                with self.connect(job.run) as vendor:
+                    job.run_whole(vendor, on_progress=on_progress)
+                return
+            except UnsettledWrites:  # a push was killed while we read
+                if not rest:
+                    raise
 
     def _push(self, log_id: SyncLogId, on_progress: OnProgress) -> None:
         job = self.push_job(log_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -51,10 +52,17 @@ def _named(connector: SupportsWrites, entity: str, batches: Sequence[Sequence[st
         yield Page(page.raw, page.count, following, zone=page.zone, server_time=page.server_time)
 
 
+def deletes_since(run: SyncRun) -> datetime:
+    """Where a run's reading of deletes begins, less the overlap: behind the last ones that were applied, or its cursor.
+
+    Before a first load there is nothing to delete.
+    """
+    return run.deletes_cursor_at or run.cursor_before or run.started_at
+
+
 def deletes_reader(run: SyncRun, connector: SupportsDeletedFeed) -> Read:
-    """The vendor's list of deletes since the last ones that were applied, or since this run began to read."""
-    since = run.deletes_cursor_at or (run.started_at if run.cursor_before is None else run.cursor_before)
-    window = Window(since - run.overlap, run.window.until)
+    """The vendor's list of deletes since the last ones that were applied."""
+    window = Window(deletes_since(run) - run.overlap, run.window.until)
     return lambda token: connector.read_deleted(run.entity, window, resume=token)
 
 
@@ -85,6 +93,6 @@ def _land(read: Read, landing: Landing, *, log_id: str, on_page: OnPage) -> Iter
             pages, records = pages + 1, records + page.count
             landing.land(pages, page)
             on_page(pages, records)
-            yield LandedPage(pages, page.raw, page.zone)
+            yield LandedPage(pages, page.raw, page.zone, page.server_time)
     landing.finish(Extracted(pages=pages, records=records))
     log.info("extract_finished", sync_log=log_id, pages=pages, records=records)

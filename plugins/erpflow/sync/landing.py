@@ -61,11 +61,12 @@ class Extracted(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class LandedPage:
-    """One landed page: its number (from 1), its bytes and the zone of the naive times in it."""
+    """One landed page: its number (from 1), its bytes, the zone of naive times in it, and the vendor's clock then."""
 
     number: int
     raw: bytes
     zone: str
+    server_time: datetime | None
 
 
 class RetriedRecord(msgspec.Struct, frozen=True):
@@ -131,7 +132,7 @@ class Landing:
             raise ConfigError(
                 f"Page {number} in {self._folder} is missing or was altered. Clear the extract task to fetch it again."
             )
-        return LandedPage(number, raw, note.zone)
+        return LandedPage(number, raw, note.zone, note.server_time)
 
     def pages(self, *, after: int = 0) -> Iterator[LandedPage]:
         """Every page of a finished extract in order, skipping the first `after`."""

@@ -6,15 +6,16 @@ again, ends as if it had run once (invariant 3).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
 import structlog
 
-from erpflow.errors import RecordRejected
+from erpflow.errors import AlreadyRunning, RecordRejected, UnsettledWrites
 from erpflow.mapping.compile import PullProgram
-from erpflow.store import locks, reject_retries, rejects, sync_logs
+from erpflow.store import attempts, locks, reject_retries, rejects, sync_logs
 from erpflow.store.database import Database
 from erpflow.store.pull import Applied, Batch, ChunkWriter, Connection, Refused
 from erpflow.store.pull_sql import PullTarget
@@ -36,6 +37,9 @@ RawOf = Callable[[int, int], tuple[bytes, str]]
 
 OnChunk = Callable[[Counts], None]
 """Told after each chunk: what became of its records."""
+
+PATIENCE = 60
+"""Seconds that a chunk waits for a push that is alive to settle what became of its writes."""
 
 
 class Source(Protocol):
@@ -66,6 +70,7 @@ class Loader:
         raw_of: RawOf,
         steps_behind: int = 0,
         retried: Sequence[RetriedRecord] = (),
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._run = run
         self._program = program
@@ -75,11 +80,16 @@ class Loader:
         self._raw_of = raw_of
         self._steps_behind = steps_behind
         self._retried = retried
+        self._sleep = sleep
         self.plan: list[PlannedChange] = []
         self.mapped = 0
 
     def load(self, source: Source, *, on_chunk: OnChunk) -> None:
-        """Apply what is not applied yet. Raises DatabaseUnavailable when Postgres goes away; nothing is lost then."""
+        """Apply what is not applied yet.
+
+        Raises DatabaseUnavailable when Postgres goes away, UnsettledWrites when a killed push left writes behind, and
+        AlreadyRunning when other runs are in the way too long; nothing is lost then.
+        """
         run = self._run
         with self._database.session() as connection:
             with connection.transaction():
@@ -101,11 +111,34 @@ class Loader:
         return TwoWayWriter(connection, self._target, self._tracked, merge=merge, parameters=parameters)
 
     def _apply(self, connection: Connection, writer: ChunkWriter, chunk: Chunk) -> Counts:
+        for _ in range(PATIENCE):
+            with connection.transaction():
+                locks.hold(connection, self._run.config_id)
+                if sync_logs.claim_chunk(connection, self._run.log_id) >= chunk.number:
+                    return Counts()
+                if not self._must_wait(connection):
+                    return self._apply_here(connection, writer, chunk)
+            self._sleep(1)
+        raise AlreadyRunning(
+            f"{self._run.connection} {self._run.entity}: for over {PATIENCE} s a push has not known what became of its "
+            "writes. Nothing was lost; this run tries again."
+        )
+
+    def _must_wait(self, connection: Connection) -> bool:
+        """Whether a push has writes whose outcome is not known: what they made would be taken for strangers (6)."""
+        run = self._run
+        if not run.is_two_way or not attempts.unsettled(connection, run.config_id, limit=1):
+            return False
+        if not locks.is_pushing(connection, run.config_id):
+            raise UnsettledWrites(
+                f"{run.connection} {run.entity}: a push that was killed left writes whose outcome is not known. They "
+                "are looked up at the vendor before anything is applied; this run tries again."
+            )
+        return True
+
+    def _apply_here(self, connection: Connection, writer: ChunkWriter, chunk: Chunk) -> Counts:
         run = self._run
         with connection.transaction():
-            locks.hold(connection, run.config_id)
-            if sync_logs.claim_chunk(connection, run.log_id) >= chunk.number:
-                return Counts()
             with connection.transaction(force_rollback=run.dry_run):
                 applied = writer.apply(Batch(chunk.count, chunk.heads, chunk.rows, chunk.children, chunk.fresh))
                 refused = [self._reject(chunk, entry) for entry in applied.refused]
@@ -156,7 +189,7 @@ def parameters_of(run: SyncRun) -> dict[str, Any]:
         "tenant": run.tenant_id,
         "config": run.config_id,
         "log": run.log_id,
-        "started": run.started_at,
+        "started": run.as_of,
         "plan": run.dry_run,
     }
 

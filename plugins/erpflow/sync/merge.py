@@ -7,7 +7,7 @@ to the same value is agreed on. A field that both changed differently is a confl
 - `newest_wins`: the side whose record is newer, by the sides' own clocks. A side without a clock loses; so does ours
   when both say the same.
 - `manual`: nobody. The whole record is frozen, both ways, until a person decides.
-- `delta` (counters): both changes are added up, and nothing is in conflict.
+- `delta` (counters): both changes are added up, and nothing is in conflict; the same change twice counts twice.
 
 Where nothing was ever agreed on (both sides created the record, or the mapping has a new field), an empty field yields
 to one that holds something.
@@ -37,6 +37,12 @@ class FieldRule:
     pushes: bool
     strategy: FieldConflict
     lines: bool = False
+
+    @property
+    def counts_on_its_own(self) -> bool:
+        """Whether our change has to be sent although both sides read the same: a sale here is not the sale there, and
+        lines may hold columns that are only pushed."""
+        return self.lines or self.strategy is FieldConflict.DELTA
 
 
 Rules = Mapping[str, FieldRule]
@@ -132,12 +138,12 @@ class _Merge:
             return
         they_changed = theirs != base_remote
         we_changed = rule.pushes and sides.pushed.get(name) != base_local
-        if not they_changed:
-            self._ours(name, base_local) if rule.pushes else None
-        elif not we_changed:
-            self._theirs(name, ours, theirs)
-        elif ours != theirs:
+        if they_changed and we_changed:
             self._both(name, rule, base_local, base_remote)
+        elif they_changed:
+            self._theirs(name, ours, theirs)
+        elif we_changed and (ours != theirs or rule.counts_on_its_own):
+            self._ours(name, base_local)
 
     def _ours(self, name: str, base: str | None) -> None:
         """Only we can have changed it: it is still to be pushed, if so."""
@@ -161,8 +167,10 @@ class _Merge:
     def _both(self, name: str, rule: FieldRule, base_local: str | None, base_remote: str | None) -> None:
         if rule.strategy is FieldConflict.DELTA and self._add_up(name, base_local, base_remote):
             return
-        winner = self._choices.get(name) or self._winner(rule.strategy)
         ours, theirs = self._sides.pulled.get(name), self._sides.remote.get(name)
+        if ours == theirs:
+            return
+        winner = self._choices.get(name) or self._winner(rule.strategy)
         self._contested.append(ContestedField(name, base_local, ours, theirs, rule.strategy.value, winner))
         if winner is None:
             self._frozen = True
@@ -173,11 +181,10 @@ class _Merge:
 
     def _add_up(self, name: str, base_local: str | None, base_remote: str | None) -> bool:
         """Add the vendor's change to ours; False where one of the four values is no number."""
-        values = (self._sides.pushed.get(name), self._sides.remote.get(name), base_local, base_remote)
-        try:
-            ours, theirs, was_local, was_remote = (Decimal(value) for value in values if value is not None)
-        except (InvalidOperation, ValueError):
+        numbers = numbers_of(self._sides.pushed.get(name), self._sides.remote.get(name), base_local, base_remote)
+        if numbers is None:
             return False
+        ours, theirs, was_local, was_remote = numbers
         grown = theirs - was_remote
         if grown:
             self._delta[name] = f"{grown:f}"
@@ -198,6 +205,15 @@ class _Merge:
 def is_newer(ours: datetime | None, theirs: datetime | None) -> bool:
     """Whether our side is the newer one; without a time of its own a side is the older, and a tie is theirs."""
     return ours is not None and (theirs is None or ours > theirs)
+
+
+def numbers_of(*texts: str | None) -> list[Decimal] | None:
+    """All texts as numbers; None when one of them is none, or one that nothing can be added to (NaN, infinity)."""
+    try:
+        numbers = [Decimal(text) for text in texts if text is not None]
+    except InvalidOperation:
+        return None
+    return numbers if len(numbers) == len(texts) and all(map(Decimal.is_finite, numbers)) else None
 
 
 def plain(value: Decimal) -> str:

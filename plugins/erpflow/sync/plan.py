@@ -2,7 +2,8 @@
 
 Scheduled, or by hand without dates: from the config's cursor, less its overlap, to the end of the data interval or now,
 so that a pause or a failed day leaves no gap. A backfill: exactly its data interval, for every active config, and the
-cursor stays. `since`, `until`, `full` and named records override.
+cursor stays. `since`, `until`, `full` and named records override. A retry tries rejects again, and a replay runs the
+pages that another pull landed through today's mapping: neither asks the vendor for records.
 
 A config that goes both ways gets two logs: one for its pull and one for its push, which runs behind it.
 """
@@ -15,7 +16,7 @@ from datetime import datetime
 import structlog
 
 from erpflow.errors import ConfigError, suggestion
-from erpflow.store import planning, sync_logs
+from erpflow.store import planning, reject_retries, sync_logs
 from erpflow.store.planning import Candidate
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import OpenRequest
@@ -30,6 +31,7 @@ class RunRequest:
 
     `interval` is the data interval of a scheduled run or a backfill. `attempt_key` names this attempt, so that planning
     it twice opens its logs once. `cleared`: a person wants this run again, so `every` does not hold it back.
+    `reject_ids`: try just these rejects again. `replay`: run the pages of that sync log again.
     """
 
     kind: str
@@ -47,11 +49,14 @@ class RunRequest:
     direction: Direction | None = None
     record_ids: tuple[str, ...] = ()
     allow_deletes: bool = False
+    reject_ids: tuple[str, ...] = ()
+    replay: SyncLogId | None = None
 
     @property
     def has_window(self) -> bool:
         """Whether it says itself what it reads."""
-        return self.since is not None or self.until is not None or bool(self.record_ids)
+        has_dates = self.since is not None or self.until is not None
+        return has_dates or bool(self.record_ids or self.reject_ids or self.replay)
 
     @property
     def reads_on(self) -> bool:
@@ -64,7 +69,7 @@ class RunRequest:
             {Direction.PULL, Direction.PUSH} if self.direction in (None, Direction.BIDIRECTIONAL) else {self.direction}
         )
         able = {Direction.PULL, Direction.PUSH} if config is Direction.BIDIRECTIONAL else {config}
-        if self.kind == "backfill" or self.since is not None or self.until is not None:
+        if self.kind == "backfill" or self.since is not None or self.until is not None or self.replay:
             able -= {Direction.PUSH}
         if self.record_ids and self.direction in (None, Direction.BIDIRECTIONAL):
             able -= {Direction.PUSH}  # the ids are the vendor's
@@ -83,8 +88,8 @@ class PlannedRun:
 def plan(connection: Connection, request: RunRequest, *, system: str, entity: str, now: datetime) -> list[PlannedRun]:
     """Open a sync log for every config the request is about; none may be due.
 
-    Raises ConfigError when the request names a connection that does not exist or is switched off, or dates that
-    contradict each other.
+    Raises ConfigError when the request names a connection that does not exist or is switched off, rejects or a log of
+    another entity, or dates that contradict each other.
     """
     _check(request)
     found = planning.candidates(connection, system=system, entity=entity, name=request.connection)
@@ -103,6 +108,9 @@ def plan(connection: Connection, request: RunRequest, *, system: str, entity: st
                     planning.note_started(connection, candidate.config_id, now)
             if log_id is not None:
                 planned.append(PlannedRun(log_id, f"{candidate.connection} {entity}", direction.value))
+    if not planned and request.direction is None and (request.reject_ids or request.replay):
+        what = f"The sync log {request.replay} is not" if request.replay else "None of these rejects is an open one"
+        raise ConfigError(f"{what} of an active sync of {system} {entity}. Nothing was done.")
     return planned
 
 
@@ -118,6 +126,9 @@ def _opened(
 def _open(connection: Connection, request: RunRequest, candidate: Candidate, direction: Direction) -> SyncLogId | None:
     """Open the log of one direction of one config; None when its window holds nothing."""
     window, kind = _window(candidate, request) if direction is Direction.PULL else _scan(candidate, request)
+    named = _named(connection, request, candidate, direction)
+    if named is None:
+        return None
     if window.since is not None and window.until is not None and window.since >= window.until:
         log.info("nothing_to_read", connection=candidate.connection, since=window.since, until=window.until)
         return None
@@ -134,12 +145,24 @@ def _open(connection: Connection, request: RunRequest, candidate: Candidate, dir
                 attempt_key=request.attempt_key,
                 triggered_by=request.triggered_by,
                 direction=direction,
-                record_ids=request.record_ids,
+                record_ids=named,
                 allow_deletes=request.allow_deletes,
             ),
         )
     log.info("sync_planned", sync_log=log_id, direction=direction, kind=kind, since=window.since, until=window.until)
     return log_id
+
+
+def _named(
+    connection: Connection, request: RunRequest, candidate: Candidate, direction: Direction
+) -> tuple[str, ...] | None:
+    """What the log names: records, rejects, or the log to replay; None when nothing of it is this config's."""
+    if request.replay is not None:
+        return (request.replay,) if sync_logs.config_of(connection, request.replay) == candidate.config_id else None
+    if not request.reject_ids:
+        return request.record_ids
+    find = reject_retries.open_pulls if direction is Direction.PULL else reject_retries.release_pushes
+    return tuple(find(connection, candidate.config_id, request.reject_ids)) or None
 
 
 def _check(request: RunRequest) -> None:
@@ -150,8 +173,12 @@ def _check(request: RunRequest) -> None:
         )
     if request.full and request.has_window:
         raise ConfigError("full reads everything; it does not go with since, until or records. Leave one of them out.")
-    if request.record_ids and (request.since is not None or request.until is not None):
-        raise ConfigError("Named records have no window: leave out since and until, or the records.")
+    has_dates = request.since is not None or request.until is not None
+    asked = ("records", request.record_ids), ("rejects", request.reject_ids), ("replay", request.replay)
+    named = [name for name, value in asked if value]
+    if len(named) > 1 or (named and has_dates):
+        among = [*named, "since and until"] if has_dates else named
+        raise ConfigError(f"{' and '.join(among)} say each for itself what to sync. Leave all but one out.")
 
 
 def _check_named(connection: Connection, name: str, found: list[Candidate], *, system: str, entity: str) -> None:
@@ -177,6 +204,8 @@ def _is_due(candidate: Candidate, now: datetime) -> bool:
 def _window(candidate: Candidate, request: RunRequest) -> tuple[Window, str]:
     if request.kind == "backfill" and request.interval is not None:
         return Window(*request.interval), "backfill"
+    if request.replay or request.reject_ids:
+        return Window(None, None), "replay" if request.replay else "retry"
     if request.record_ids:
         return Window(None, None), "records"
     if request.full:
@@ -194,7 +223,7 @@ def _window(candidate: Candidate, request: RunRequest) -> tuple[Window, str]:
 
 def _scan(candidate: Candidate, request: RunRequest) -> tuple[Window, str]:
     """Which local rows a push looks at: those modified since the last one, or all."""
-    if request.record_ids:
+    if request.record_ids or request.reject_ids:
         return Window(None, None), "records"
     if request.full or candidate.local_cursor_at is None:
         return Window(None, None), "full"

@@ -23,13 +23,13 @@ from erpflow.mapping.compile import PullProgram, compile_pull
 from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping
 from erpflow.mapping.templates import templates_used
-from erpflow.store import planning, reject_retries, sync_logs, templates
+from erpflow.store import locks, planning, reject_retries, sync_logs, templates
 from erpflow.store.database import Database
 from erpflow.store.pull_sql import PullTarget
 from erpflow.store.sync_logs import RunSummary, SyncRun
 from erpflow.store.tracked import Tracked
 from erpflow.sync.chunk import Chunk
-from erpflow.sync.extract import OnPage, deletes_reader, extract, reader, stream_pages
+from erpflow.sync.extract import OnPage, deletes_reader, deletes_since, extract, reader, stream_pages
 from erpflow.sync.finding_deletes import Finding, finding_of, whole_reads
 from erpflow.sync.landing import Extracted, Folder, LandedPage, Landing, RetriedRecord
 from erpflow.sync.load import Loader
@@ -39,7 +39,7 @@ from erpflow.sync.planned import PlannedChange
 from erpflow.sync.pull_deletes import Found, PullDeletes
 from erpflow.sync.target import pull_target, tracked
 from erpflow.sync.transform import RETRIED, Transformer
-from erpflow.vocabulary import Counts, FieldConflict, RemoteId, SyncLogId
+from erpflow.vocabulary import Counts, Deletes, FieldConflict, RemoteId, SyncLogId
 
 PAGES_AHEAD = 8
 CHUNKS_AHEAD = 1
@@ -124,6 +124,11 @@ class PullJob:
 
         Run again after it had finished, it fetches anew from the first page that was damaged.
         """
+        with self._alone():
+            return self._extract(connector, on_progress)
+
+    def _extract(self, connector: Connector, on_progress: OnProgress) -> Extracted:
+        self._check_replay()
         damaged = self.landing.first_damaged()
         if damaged is not None:
             with self.database.session() as connection:
@@ -149,6 +154,10 @@ class PullJob:
 
         Raises ConfigError when the extract has not finished: its pages would be taken for all there are.
         """
+        with self._alone():
+            return self._transform()
+
+    def _transform(self) -> int:
         if self.landing.extracted() is None:
             raise ConfigError(
                 f"The pages of this run are not all in {self.landing.location}: the extract did not finish, or they "
@@ -179,8 +188,13 @@ class PullJob:
 
     def run_whole(self, connector: Connector, *, on_progress: OnProgress = _silent) -> Counts:
         """Extract, transform and load at once, overlapping; then the deletes. Raises as `load` does."""
+        with self._alone():
+            return self._run_whole(connector, on_progress)
+
+    def _run_whole(self, connector: Connector, on_progress: OnProgress) -> Counts:
         program, progress = self.program(), Progress()
         on_page = self._on_page(progress, on_progress)
+        self._check_replay()
         last = 0
         self._extract_deletes(connector)
         retried = self._retried()
@@ -204,6 +218,38 @@ class PullJob:
         on_progress(progress)
         return progress.counts
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self.database.session() as connection, locks.alone(connection, self.run.log_id):
+            yield
+
+    # -- what has landed before ----------------------------------------------------------------------------------
+
+    def _check_replay(self) -> None:
+        """Refuse to replay pages that are not all there: they are not this run's, and it fetches none."""
+        if self.run.kind != "replay":
+            return
+        source = self.run.record_ids[0]
+        if self.landing.extracted() is None:
+            raise ConfigError(
+                f"The pages of sync log {source} are not in {self.landing.location}: its extract did not finish, or "
+                "the retention has removed them. Sync from the vendor instead: with full, or with since and until."
+            )
+        damaged = self.landing.first_damaged()
+        if damaged is not None:
+            raise ConfigError(
+                f"Page {damaged} of sync log {source} in {self.landing.location} is damaged. Sync from the vendor "
+                "instead: with full, or with since and until."
+            )
+        if self.mapping().remote.modified is None:
+            with self.database.session() as connection:
+                overtaken = sync_logs.is_overtaken(connection, SyncLogId(source))
+            if overtaken:
+                raise ConfigError(
+                    f"Later pulls have been applied since sync log {source}, and without remote.modified nothing tells "
+                    "which of its records are out of date. Sync from the vendor instead, with full."
+                )
+
     # -- rejects -------------------------------------------------------------------------------------------------
 
     def _retried(self) -> list[RetriedRecord]:
@@ -222,6 +268,12 @@ class PullJob:
             landing.put_retried(found)
         return found
 
+    def _retried_deletes(self) -> list[Deletion]:
+        """Deletes among them; none for a mapping that ignores the vendor's by now."""
+        if self.mapping().deletes.pull is Deletes.IGNORE:
+            return []
+        return [_deletion(each) for each in self._retried() if each.is_delete]
+
     # -- deletes -------------------------------------------------------------------------------------------------
 
     def _finds_deletes(self) -> Finding:
@@ -235,8 +287,30 @@ class PullJob:
         """Land the vendor's list of deletes; how many there are. What it deletes later is found by the next run."""
         if self._finds_deletes() is not Finding.FEED or not isinstance(connector, SupportsDeletedFeed):
             return 0
-        read = deletes_reader(self.run, connector)
-        return extract(read, self._deletes_landing(), log_id=self.run.log_id).records
+        landing = self._deletes_landing()
+        records = extract(deletes_reader(self.run, connector), landing, log_id=self.run.log_id).records
+        if self.run.moves_cursor:
+            until = self._deletes_until()
+            with self.database.session() as connection:
+                if records and self.run.cursor_before is not None:
+                    sync_logs.note_deletes_read(connection, self.run.config_id, since=deletes_since(self.run))
+                elif not records and until is not None:
+                    sync_logs.note_no_deletes(connection, self.run.config_id, until=until)
+        return records
+
+    def _deletes_until(self) -> datetime | None:
+        """What the vendor deleted before is among what this run has read; None where that cannot be told.
+
+        By the vendor's clock, which dates the deletes: as it answered, or else the newest of them.
+        """
+        landing = self._deletes_landing()
+        first = landing.note(1)
+        newest = first.server_time if first else None
+        if newest is None:
+            dates = (deletion.deleted_at for deletion in self._landed_deletions())
+            newest = max((date for date in dates if date is not None), default=None)
+        bounds = (self.run.started_at, self.run.window.until)
+        return min(newest, *(bound for bound in bounds if bound is not None)) if newest is not None else None
 
     def _extract_times_of_missing(self, connector: Connector) -> None:
         """When some of the records that were asked for by name are gone: the vendor's list says since when."""
@@ -252,7 +326,7 @@ class PullJob:
     def _steps_behind(self) -> int:
         """Steps behind the last chunk: the deletes are one, where there are or may be any."""
         finding = self._finds_deletes()
-        if any(record.is_delete for record in self._retried()):
+        if self._retried_deletes():
             return 1
         if finding is Finding.FEED:
             extracted = self._deletes_landing().extracted()
@@ -266,13 +340,13 @@ class PullJob:
             tracked = self._tracked(connection, mapping)
         rules = rules_of(mapping, FieldConflict(self.run.conflict))
         deletes = PullDeletes(self.run, mapping, tracked, rules, self.database)
-        counts = deletes.apply(self._found(chunks), chunk=chunks + 1, until=self.run.started_at)
+        counts = deletes.apply(self._found(chunks), chunk=chunks + 1, until=self._deletes_until())
         if deletes.plan:
             self._keep_plan(deletes.plan)
         return counts
 
     def _found(self, chunks: int) -> Found:
-        finding, retried = self._finds_deletes(), [_deletion(each) for each in self._retried() if each.is_delete]
+        finding, retried = self._finds_deletes(), self._retried_deletes()
         if finding in (Finding.FEED, Finding.NOT):
             landed = self._landed_deletions() if finding is Finding.FEED else ()
             return Found(deletions=chain(retried, landed))

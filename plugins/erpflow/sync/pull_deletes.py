@@ -49,7 +49,7 @@ class _Batch:
     remove: dict[str, Gone] = field(default_factory=dict)
     settled: list[tuple[str, str, datetime | None]] = field(default_factory=list)
     conflicts: list[NewConflict] = field(default_factory=list)
-    counts: Counts = field(default_factory=Counts)
+    gone_on_both_sides: list[str] = field(default_factory=list)
 
 
 class PullDeletes:
@@ -63,10 +63,11 @@ class PullDeletes:
         self._database = database
         self.plan: list[PlannedChange] = []
 
-    def apply(self, found: Found, *, chunk: int, until: datetime) -> Counts:
+    def apply(self, found: Found, *, chunk: int, until: datetime | None) -> Counts:
         """Settle everything that is gone. `chunk`: the number this step has among the run's chunks.
 
-        `until`: what the vendor deleted before is covered now. Raises DeletesNeedApproval before anything is written.
+        `until`: what the vendor deleted before is covered now (None: it cannot be told). Raises DeletesNeedApproval
+        before anything is written.
         """
         run, total = self._run, Counts()
         parameters = {"tenant": run.tenant_id, "config": run.config_id, "log": run.log_id, "started": run.started_at}
@@ -91,7 +92,7 @@ class PullDeletes:
 
     def _guard(self, connection: Connection, extent: Extent) -> None:
         share = self._mapping.deletes.at_most
-        if self._run.deletes_allowed or extent.count <= 1 or extent.count <= share * extent.total:
+        if self._run.dry_run or self._run.deletes_allowed or extent.count <= 1 or extent.count <= share * extent.total:
             return
         sync_logs.ask_deletes(
             connection, self._run.log_id, count=extent.count, total=extent.total, sample=list(extent.sample)
@@ -110,13 +111,14 @@ class PullDeletes:
         """A person has said no: nothing is deleted, and the next run asks again."""
         counts = Counts(read=extent.count, ignored=extent.count)
         with connection.transaction():
-            sync_logs.claim_chunk(connection, self._run.log_id)
+            if sync_logs.claim_chunk(connection, self._run.log_id) >= chunk:
+                return Counts()
             reasons = {"a person kept them": extent.count}
             sync_logs.add_counts(connection, self._run.log_id, chunk=chunk, counts=counts, reasons=reasons)
         return counts
 
     def _settle_batch(
-        self, connection: Connection, writer: DeleteWriter, chunk: int, until: datetime
+        self, connection: Connection, writer: DeleteWriter, chunk: int, until: datetime | None
     ) -> tuple[Counts, bool]:
         run = self._run
         locks.hold(connection, run.config_id)
@@ -125,14 +127,16 @@ class PullDeletes:
         with connection.transaction(force_rollback=run.dry_run):
             taken = writer.take(BATCH)
             counts = self._settle(connection, writer, taken)
+            done = len(taken) < BATCH
+            if done:
+                writer.close_rejects()
             if run.dry_run:
                 self.plan += planned_changes(connection, run, most=MOST_PLANNED - len(self.plan))
         writer.forget([gone.remote_id for gone in taken])
-        done = len(taken) < BATCH
         if done and not run.dry_run:
             reject_retries.resolve_deletes(connection, run.config_id)
         sync_logs.add_counts(connection, run.log_id, chunk=chunk if done else chunk - 1, counts=counts, reasons={})
-        if done and run.moves_cursor:
+        if done and until is not None and run.moves_cursor:
             writer.move_cursor(until)
         return counts, done
 
@@ -143,7 +147,10 @@ class PullDeletes:
         refused = writer.remove(list(batch.remove), mark=self._mapping.deletes.pull is Deletes.SOFT)
         removed = [gone for local_id, gone in batch.remove.items() if local_id not in refused]
         writer.settle([*batch.settled, *((gone.remote_id, "deleted", gone.gone_at) for gone in removed)])
-        conflicts.record(connection, batch.conflicts, self._run.ref)
+        kept = {batch.remove[local_id].remote_id for local_id in refused}
+        contested = [conflict for conflict in batch.conflicts if conflict.remote_id not in kept]
+        conflicts.record(connection, contested, self._run.ref)
+        conflicts.close_gone(connection, self._run.config_id, batch.gone_on_both_sides)
         history.record(connection, [_entry(gone) for gone in removed], self._run.ref)
         rejects.record(
             connection,
@@ -152,16 +159,19 @@ class PullDeletes:
             stage="delete",
             mapping_version=self._mapping.version,
         )
-        contested = len(batch.conflicts)
         return Counts(
-            read=len(taken), deleted=len(taken) - contested - len(refused), conflict=contested, rejected=len(refused)
+            read=len(taken),
+            deleted=len(taken) - len(contested) - len(refused),
+            conflict=len(contested),
+            rejected=len(refused),
         )
 
     def _decide(self, gone: Gone, batch: _Batch) -> None:
         """Delete our row too, unless it was changed here and the strategy says otherwise."""
         changed = self._changed_here(gone)
-        if gone.pushed is None:
+        if gone.pushed is None or gone.is_deleted:
             batch.settled.append((gone.remote_id, "deleted", gone.gone_at))
+            batch.gone_on_both_sides.append(gone.remote_id)
         elif not changed and gone.status != "frozen":
             batch.remove[gone.local_id] = gone
         elif gone.status == "frozen" or self._run.conflict is Conflict.MANUAL:

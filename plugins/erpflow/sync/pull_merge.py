@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from erpflow.store.conflicts import NewConflict
@@ -28,18 +28,16 @@ class PullMerge:
             return self._tombstone(record)
         if record.pushed is None or record.pulled is None:
             return self._gone(record)
+        if record.is_deleted and record.status is None:  # a row that was deleted here meets a record of its key
+            return self._restored(record, counted=None)
         if record.is_deleted and record.outcome != "frozen":
             return self._gone(record)
         return self._both(record)
 
     def _both(self, record: Compared) -> Merged:
         decision = merge(sides_of(record), self.rules)
-        if record.outcome == "frozen":
-            conflict = self._conflict(record, decision) if decision.frozen else None
-            return Merged(record.number, "skip", "conflict", status="frozen", conflict=conflict)
-        if decision.frozen:
-            conflict = self._conflict(record, decision)
-            return Merged(record.number, "skip", "conflict", status="frozen", conflict=conflict)
+        if record.outcome == "frozen" or decision.frozen:
+            return Merged(record.number, "skip", "conflict", status="frozen", conflict=self._waiting(record, decision))
         write = "updated" if decision.take or decision.delta else "same"
         before, after = changed_here(record, decision)
         return Merged(
@@ -53,6 +51,14 @@ class PullMerge:
             before=before,
             after=after,
         )
+
+    def _waiting(self, record: Compared, decision: Decision) -> NewConflict:
+        """What a person decides about: both sides as they are now, also where they agree again meanwhile."""
+        waiting = tuple(replace(contest, winner=None) for contest in decision.contested)
+        conflict = self._conflict(record, replace(decision, contested=waiting, frozen=True))
+        if waiting:
+            return conflict
+        return replace(conflict, winner=None, reason="Nothing is in conflict any more; it still waits for a person.")
 
     def _conflict(self, record: Compared, decision: Decision) -> NewConflict:
         kind = ConflictKind.BOTH_CREATED if record.agreed_remote is None else ConflictKind.BOTH_UPDATED

@@ -7,7 +7,7 @@ again and merged, as a pull does it, and what then remains to be sent is sent in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -54,6 +54,12 @@ STALLS = 3
 
 ROUNDS = 3
 """How often a row is merged and sent again because its record changed at the vendor in between."""
+
+ROUND_NUMBERS = 100_000_000
+"""Numbers of batches that each round has for itself."""
+
+UNSETTLED = "gone at the vendor, or changed there again and again"
+"""Why a row is left as it is after `ROUNDS`; the next push looks at it again."""
 
 Connect = Callable[[], AbstractContextManager[Connector]]
 OnProgress = Callable[[Counts], None]
@@ -154,11 +160,13 @@ class PushJob:
 
     def extract(self) -> Scanned:
         """Find what changed here, and land it; the same run looks once."""
-        return self._scan(PushLanding(self.folder))
+        with self._alone():
+            return self._scan(PushLanding(self.folder))
 
     def transform(self) -> int:
         """What changed in the vendor's shape, in batches; how many there are."""
-        return self._map(PushLanding(self.folder))
+        with self._alone():
+            return self._map(PushLanding(self.folder))
 
     def load(self, *, on_progress: OnProgress = _silent) -> Counts:
         """Send what is not sent yet; what became of all, earlier tries included.
@@ -189,12 +197,13 @@ class PushJob:
     def settle_open(self) -> bool:
         """Settle what earlier pushes left open, before a pull takes their records for strangers.
 
-        False when another push is at it.
+        False when another push is at it: that one settles them itself.
         """
         with self.database.session() as guard:
             if not attempts.unsettled(guard, self.run.config_id, limit=1):
                 return True
-            locks.hold_push(guard, self.run.config_id)
+            if not locks.try_push(guard, self.run.config_id):
+                return False
             attempts.next_token(guard, self.run.config_id)
             self._settle(guard, _silent)
         return True
@@ -208,15 +217,19 @@ class PushJob:
             if number > 1:
                 landing = PushLanding(self.folder / f"round-{number}")
                 self._scan(landing, ids=ids)
-                self._map(landing)
+                self._map(landing, first=number * ROUND_NUMBERS + 1)
             reread = self._send(guard, landing, token, on_progress)
             if not reread:
                 return
             ids = [local_id for local_id, _ in reread]
-            self._merge([remote_id for _, remote_id in reread if remote_id])
+            remote_ids = [remote_id for _, remote_id in reread if remote_id]
+            if self.run.is_two_way:
+                self._merge(remote_ids)
+            else:
+                self._bury_missing(guard, remote_ids)
         with guard.transaction():
             counts = Counts(read=len(ids or ()), ignored=len(ids or ()))
-            sync_logs.add_ignored(guard, self.run.log_id, counts, reason="changed at the vendor again and again")
+            sync_logs.add_ignored(guard, self.run.log_id, counts, reason=UNSETTLED)
 
     def _send(
         self, guard: Connection, landing: PushLanding, token: int, on_progress: OnProgress
@@ -346,22 +359,38 @@ class PushJob:
             job.run_whole(vendor)
         finish_run(self.database, log_id)
 
+    def _bury_missing(self, guard: Connection, remote_ids: Sequence[str]) -> None:
+        """What only goes to the vendor is made again when it is gone there, if the mapping lets us create."""
+        if not remote_ids or Operation.CREATE not in self._writes():
+            return
+        with self.database.session() as connection, self.connect() as vendor:
+            if not isinstance(vendor, SupportsWrites):
+                raise ConfigError(f"{vendor.spec.title} cannot be written to.")
+            recorder = self._recorder(connection)
+            there = {recorder.identify(raw)[0] for raw, _ in recorder.read(remote_ids, vendor)}
+        acknowledge.bury(guard, [name for name in remote_ids if name not in there], self.run.ref)
+
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _scan(self, landing: PushLanding, *, ids: Sequence[str] | None = None) -> Scanned:
         mapping = self.mapping
-        writes = mapping.writes & self.connector.spec.entities[self.run.entity].writes
         with self.database.session() as connection:
             table = self._tracked(connection, mapping)
-        return scan(self.run, table, self.database, landing, version=mapping.version, writes=writes, ids=ids)
+        return scan(self.run, table, self.database, landing, version=mapping.version, writes=self._writes(), ids=ids)
 
-    def _map(self, landing: PushLanding) -> int:
-        return max((batch.number for batch in self._mapped(landing)), default=0)
+    def _writes(self) -> frozenset[Operation]:
+        return self.mapping.writes & self.connector.spec.entities[self.run.entity].writes
 
-    def _mapped(self, landing: PushLanding) -> Iterator[RequestBatch]:
-        """What the mapping makes of the changes, batch by batch; each lands before it is given."""
+    def _map(self, landing: PushLanding, *, first: int = 1) -> int:
+        return sum(1 for _ in self._mapped(landing, first=first))
+
+    def _mapped(self, landing: PushLanding, *, first: int = 1) -> Iterator[RequestBatch]:
+        """What the mapping makes of the changes, batch by batch; each lands before it is given.
+
+        Batches are numbered from `first`: a number stands for one batch in the whole run.
+        """
         self._found(landing)
-        program, version, number = self.program, self.mapping.version, 0
+        program, version, count = self.program, self.mapping.version, 0
         with self.database.session() as connection:
             mapper = PushMapper(
                 program,
@@ -370,11 +399,11 @@ class PushJob:
                 connection,
                 bulk_size=self.connector.spec.entities[self.run.entity].bulk_size,
             )
-            for batch in mapper.batches(changed.changes for changed in landing.changes()):
-                landing.put_requests(version, batch)
-                number = batch.number
+            for batch in mapper.batches((changed.changes for changed in landing.changes()), first=first):
+                count += 1
+                landing.put_requests(version, count, batch)
                 yield batch
-            landing.finish_requests(version, number)
+            landing.finish_requests(version, count)
             sync_logs.note_total(connection, self.run.log_id, chunks=1)
 
     def _found(self, landing: PushLanding) -> Scanned:
@@ -389,9 +418,13 @@ class PushJob:
     def _batches(self, landing: PushLanding, *, deletes: bool | None = None) -> Iterator[RequestBatch]:
         """What is to be sent: all of it, or only the deletes, or only the rest. Mapped on the way if it is not yet."""
         version = self.mapping.version
-        for batch in landing.requests(version) if landing.is_mapped(version) else self._mapped(landing):
+        for batch in landing.requests(version) if landing.is_mapped(version) else self._mapped_alone(landing):
             if deletes is None or _is_delete(batch) is deletes:
                 yield batch
+
+    def _mapped_alone(self, landing: PushLanding) -> Iterator[RequestBatch]:
+        with self._alone():
+            yield from self._mapped(landing)
 
     def _plan(self) -> Counts:
         """What would be sent; nothing is, and nothing is recorded but the plan."""
@@ -408,10 +441,15 @@ class PushJob:
             )
             plan += [_planned(each) for each in batch.requests[: MOST_PLANNED - len(plan)]]
         with self.database.session() as connection, connection.transaction():
-            sync_logs.add_to_plan(connection, self.run.log_id, [change.as_json() for change in plan])
             sync_logs.set_pushed(connection, self.run.log_id, counts)
+            sync_logs.add_to_plan(connection, self.run.log_id, [change.as_json() for change in plan])
             sync_logs.finish_push(connection, self.run.log_id, steps=1, to=None)
         return counts
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self.database.session() as connection, locks.alone(connection, self.run.log_id):
+            yield
 
     def _recorder(self, connection: Connection) -> PushRecorder:
         acknowledge.prepare(connection)

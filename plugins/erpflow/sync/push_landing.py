@@ -71,7 +71,7 @@ class ChangeBatch(msgspec.Struct, frozen=True):
 
 
 class RequestBatch(msgspec.Struct, frozen=True):
-    """What is sent in one call at most, and what is not sent at all.
+    """What is sent in one call at most, and what is not sent at all. `number` is its own in the whole run.
 
     `unchanged`: rows that only looked changed, with the hash that says so from now on.
     """
@@ -127,9 +127,9 @@ class PushLanding:
         """The end of the scan, None while it has not finished."""
         return self._find("changes", "scanned", Scanned)
 
-    def put_requests(self, version: str, batch: RequestBatch) -> None:
-        """Keep what the mapping of this version makes of the changes."""
-        self._put(f"requests/{version}", f"{batch.number:06d}", batch)
+    def put_requests(self, version: str, number: int, batch: RequestBatch) -> None:
+        """Keep batch `number` (from 1) of what the mapping of this version makes of the changes."""
+        self._put(f"requests/{version}", f"{number:06d}", batch)
 
     def finish_requests(self, version: str, batches: int) -> None:
         """Say how many batches there are."""

@@ -21,7 +21,7 @@ from erpflow.mapping.push import PushProgram
 from erpflow.store import push as store
 from erpflow.store.pull import Connection
 from erpflow.store.pull_sql import LookupTarget
-from erpflow.sync.merge import Rules, plain
+from erpflow.sync.merge import Rules, numbers_of, plain
 from erpflow.sync.push_landing import LocalChange, Outgoing, RefusedRow, RequestBatch
 from erpflow.vocabulary import Deletes, FieldConflict, Operation
 
@@ -66,9 +66,12 @@ class PushMapper:
         # The columns that are sent as more than the texts they are read as.
         self._translated = tuple(dict.fromkeys((*self._json, *lookups.columns, *self._line_json)))
 
-    def batches(self, changes: Iterable[Sequence[LocalChange]]) -> Iterator[RequestBatch]:
-        """Requests in batches of one operation; what of a scanned batch is not sent travels with its first requests."""
-        number = 0
+    def batches(self, changes: Iterable[Sequence[LocalChange]], *, first: int = 1) -> Iterator[RequestBatch]:
+        """Requests in batches of one operation, numbered from `first`.
+
+        What of a scanned batch is not sent travels with its first requests.
+        """
+        number = first - 1
         for batch in changes:
             for operation in Operation:
                 chosen = [change for change in batch if change.operation is operation]
@@ -157,9 +160,11 @@ class PushMapper:
         if rule is None or rule.strategy is not FieldConflict.DELTA:
             return ours
         base, theirs = (change.agreed_local or {}).get(name), (change.agreed_remote or {}).get(name)
-        if ours is None or base is None or theirs is None:
+        numbers = numbers_of(theirs, ours, base)
+        if numbers is None:
             return ours
-        return plain(Decimal(theirs) + Decimal(ours) - Decimal(base))
+        now, grown, was = numbers
+        return plain(now + grown - was)
 
     # -- values --------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from erpflow.store.pull import Batch, Connection
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.chunk import copy_text
 from erpflow.sync.push_landing import Outgoing, RefusedRow
-from erpflow.vocabulary import ConflictKind, Counts, Operation, RemoteId
+from erpflow.vocabulary import ConflictKind, Counts, Operation, RemoteId, SyncLogId
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,8 @@ class Settlement:
 
     `written`: the records that were written, as the vendor has them now. `done`: the rows that the vendor has taken.
     `created`: the attempts that made a record, by its id. `reread`: records that changed at the vendor,
-    or vanished, while we wrote them. `unknown` and `unsent`: how many attempts are still to be settled, or to be sent.
+    or vanished, while we wrote them. `outcomes`: how many rows became what, for the log of the run that sent them.
+    `unknown` and `unsent`: how many attempts are still to be settled, or to be sent.
     """
 
     settled: list[Settled] = field(default_factory=list)
@@ -62,14 +63,23 @@ class Settlement:
     refused: list[tuple[Attempt, tuple[FieldProblem, ...]]] = field(default_factory=list)
     conflicts: list[NewConflict] = field(default_factory=list)
     reread: list[tuple[str, str]] = field(default_factory=list)
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: dict[SyncLogId, Counter[str]] = field(default_factory=dict)
     unknown: int = 0
     unsent: int = 0
 
     @property
     def counts(self) -> Counts:
-        """What became of the rows that are done with."""
-        return Counts(read=self.outcomes.total(), **self.outcomes)
+        """What became of rows, whichever run sent them."""
+        return sum(self.counted.values(), Counts())
+
+    @property
+    def counted(self) -> dict[SyncLogId, Counts]:
+        """What became of rows, for the log of the run that sent them."""
+        return {log_id: Counts(read=made.total(), **made) for log_id, made in self.outcomes.items()}
+
+    def count(self, made: Counter[str], log_id: SyncLogId) -> None:
+        """Add what became of rows that the run of `log_id` sent."""
+        self.outcomes.setdefault(log_id, Counter()).update(made)
 
 
 class PushRecorder:
@@ -98,11 +108,22 @@ class PushRecorder:
         self._version = mapping_version
 
     def settle(self, made: Sequence[Attempt], results: Sequence[WriteResult], vendor: SupportsWrites) -> Settlement:
-        """What the results of a call mean for each attempt. Asks the vendor for records that it did not answer with."""
+        """What the results of a call mean for each attempt. Asks the vendor for records that it did not answer with.
+
+        While it does not answer that, the outcome counts as unknown: what the vendor made of our values would come
+        back as its change.
+        """
         settlement = Settlement()
-        versions, settlement.written = self._understood(self._records(made, results, vendor))
+        try:
+            pages = self._records(made, results, vendor)
+        except ErpflowError as error:
+            log.warning("written_not_read", sync_log=self._run.log_id, records=len(results), reason=str(error))
+            results = [_unread(attempt, result) for attempt, result in zip(made, results, strict=True)]
+            pages = self._records(made, results, vendor)
+        versions, settlement.written = self._understood(pages)
         for attempt, result in zip(made, results, strict=True):
-            self._one(attempt, result, versions, settlement)
+            if (became := self._one(attempt, result, versions, settlement)) is not None:
+                settlement.outcomes.setdefault(attempt.log_id or self._run.log_id, Counter())[became] += 1
             settlement.settled.append(
                 Settled.of(attempt.idempotency_key, STATES[result.outcome], result.remote_id, result.problems)
             )
@@ -122,7 +143,8 @@ class PushRecorder:
         conflicts.record(connection, settlement.conflicts, run.ref)
         self._keep_refused(settlement)
         rejects.resolve_pushed(connection, run.config_id, settlement.done)
-        sync_logs.add_pushed(connection, run.log_id, settlement.counts)
+        for log_id, counts in settlement.counted.items():
+            sync_logs.add_pushed(connection, log_id, counts)
 
     def _tie(self, settlement: Settlement) -> set[str]:
         """Tie what was written; which of the records had been known before."""
@@ -158,51 +180,49 @@ class PushRecorder:
 
     # -- one attempt ---------------------------------------------------------------------------------------------
 
-    def _one(self, attempt: Attempt, result: WriteResult, versions: Versions, settlement: Settlement) -> None:
+    def _one(self, attempt: Attempt, result: WriteResult, versions: Versions, settlement: Settlement) -> str | None:
+        """What became of the row: one of the outcomes in Counts; None while that is open."""
         outcome = result.outcome
-        if outcome is Outcome.UNKNOWN:
-            settlement.unknown += 1
-        elif outcome is Outcome.NOT_SENT:
-            settlement.unsent += 1
-        elif outcome is Outcome.REJECTED:
-            self._rejected(attempt, result, settlement)
-        elif attempt.operation is Operation.DELETE and outcome in (Outcome.DONE, Outcome.MISSING):
-            self._deleted(attempt, settlement)
-        elif outcome in (Outcome.STALE, Outcome.MISSING):
+        if outcome is Outcome.REJECTED:
+            return self._rejected(attempt, result, settlement)
+        if attempt.operation is Operation.DELETE and outcome in (Outcome.DONE, Outcome.MISSING):
+            return self._deleted(attempt, settlement)
+        if outcome is Outcome.DONE:
+            return self._written(attempt, result, versions, settlement)
+        if outcome in (Outcome.STALE, Outcome.MISSING):
             settlement.reread.append((attempt.local_id, result.remote_id or attempt.remote_id or ""))
-        else:
-            self._written(attempt, result, versions, settlement)
+        settlement.unknown += outcome is Outcome.UNKNOWN
+        settlement.unsent += outcome is Outcome.NOT_SENT
+        return None
 
-    def _written(self, attempt: Attempt, result: WriteResult, versions: Versions, settlement: Settlement) -> None:
+    def _written(self, attempt: Attempt, result: WriteResult, versions: Versions, settlement: Settlement) -> str:
         remote_id = result.remote_id or attempt.remote_id or ""
         version, when = versions.get(remote_id, (None, None))
         settlement.pushed.append(Pushed(attempt.idempotency_key, remote_id, version, when, remote_id in versions))
         settlement.done.append(attempt.local_id)
         if attempt.operation is Operation.CREATE:
             settlement.created[remote_id] = attempt
-            settlement.outcomes["created"] += 1
-            return
+            return "created"
         ours, before = attempt.agreed_local or {}, attempt.before or {}
         after = {name: ours.get(name) for name in before}
         settlement.entries.append(Entry(remote_id, attempt.local_id, "push", "updated", before, after))
-        settlement.outcomes["updated"] += 1
+        return "updated"
 
-    def _deleted(self, attempt: Attempt, settlement: Settlement) -> None:
+    def _deleted(self, attempt: Attempt, settlement: Settlement) -> str:
         settlement.buried.append(attempt.remote_id or "")
         settlement.entries.append(
             Entry(attempt.remote_id, attempt.local_id, "push", "deleted", before=attempt.before, after=None)
         )
         settlement.done.append(attempt.local_id)
-        settlement.outcomes["deleted"] += 1
+        return "deleted"
 
-    def _rejected(self, attempt: Attempt, result: WriteResult, settlement: Settlement) -> None:
+    def _rejected(self, attempt: Attempt, result: WriteResult, settlement: Settlement) -> str:
         is_duplicate = attempt.operation is Operation.CREATE and any(p.rule == DUPLICATE for p in result.problems)
         if is_duplicate:
             settlement.conflicts.append(self._collision(attempt, result))
-            settlement.outcomes["conflict"] += 1
-            return
+            return "conflict"
         settlement.refused.append((attempt, result.problems))
-        settlement.outcomes["rejected"] += 1
+        return "rejected"
 
     def _collision(self, attempt: Attempt, result: WriteResult) -> NewConflict:
         why = "; ".join(problem.message for problem in result.problems)
@@ -239,7 +259,10 @@ class PushRecorder:
     def _records(
         self, made: Sequence[Attempt], results: Sequence[WriteResult], vendor: SupportsWrites
     ) -> list[tuple[bytes, str]]:
-        """The records that were written, as the vendor has them now, each with the zone of its times."""
+        """The records that were written, as the vendor has them now, each with the zone of its times.
+
+        Raises what `read_many` raises.
+        """
         written = [
             result
             for attempt, result in zip(made, results, strict=True)
@@ -247,12 +270,7 @@ class PushRecorder:
         ]
         answered = [(result.record, result.zone) for result in written if result.record is not None]
         missing = [result.remote_id for result in written if result.record is None and result.remote_id is not None]
-        if missing:
-            try:
-                answered += self.read(missing, vendor)
-            except ErpflowError as error:  # what was written is written; the next pull tells what it became
-                log.warning("written_not_read", sync_log=self._run.log_id, records=len(missing), reason=str(error))
-        return answered
+        return answered + self.read(missing, vendor) if missing else answered
 
     def read(self, remote_ids: Sequence[str], vendor: SupportsWrites) -> list[tuple[bytes, str]]:
         """Records as the vendor has them now, each with the zone of its times. Raises what `read_many` raises."""
@@ -302,6 +320,13 @@ class PushRecorder:
         if zone not in self._programs:
             self._programs[zone] = program.with_zone(zone)
         return self._programs[zone]
+
+
+def _unread(attempt: Attempt, result: WriteResult) -> WriteResult:
+    """The outcome of a write that was done, before it is known what the vendor made of it."""
+    if result.outcome is not Outcome.DONE or result.record is not None or attempt.operation is Operation.DELETE:
+        return result
+    return replace(result, outcome=Outcome.UNKNOWN)
 
 
 def taken_over(run: SyncRun) -> AlreadyRunning:

@@ -28,9 +28,11 @@ from erpflow.errors import (
 )
 from erpflow.mapping.model import Mapping
 from erpflow.store import acknowledge, attempts, locks, sync_logs
+from erpflow.store import push as store
 from erpflow.store.attempts import Attempt, Settled
 from erpflow.store.database import Database
 from erpflow.store.pull import Connection
+from erpflow.store.push import Tie
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.natural_key import NaturalKey
 from erpflow.sync.push_landing import Outgoing, RequestBatch
@@ -197,12 +199,36 @@ class Courier:
             requests = [each for each in batch.requests if (each.local_id, each.operation.value) not in self._done]
             if not requests:
                 return Settlement()
-            stale, fresh = self._sort_out(requests)
+            moved, standing = self._standing(requests)
+            stale, fresh = self._sort_out(standing)
             shapes = {each.local_id: decode(each.request) for each in fresh}
             met, strangers = self._meet(fresh, shapes)
             settlement = self._send(strangers, shapes) if strangers else Settlement()
-            settlement.reread += [(each.local_id, each.remote_id or "") for each in stale] + met
+            settlement.reread += moved + [(each.local_id, each.remote_id or "") for each in stale] + met
             return settlement
+
+    def _standing(self, requests: Sequence[Outgoing]) -> tuple[list[tuple[str, str]], list[Outgoing]]:
+        """Which rows are tied otherwise by now than when they were looked at, and those that are not.
+
+        Another push may have sent them, or what became of a killed one was settled meanwhile: such a row is looked at
+        again before anything is sent (invariant 5). So is one whose sides never agreed on anything: it is merged first.
+        """
+        ties = store.ties(self._connection, self._run.config_id, [each.local_id for each in requests])
+        moved, standing = [], []
+        for each in requests:
+            tie = ties.get(each.local_id)
+            if self._stands(each, tie):
+                standing.append(each)
+            else:
+                moved.append((each.local_id, tie.remote_id if tie else ""))
+        return moved, standing
+
+    def _stands(self, each: Outgoing, tie: Tie | None) -> bool:
+        if each.operation is Operation.CREATE or tie is None:
+            return each.operation is Operation.CREATE and tie is None
+        never_agreed = self._run.is_two_way and each.agreed_remote is None
+        is_same = (tie.remote_id, tie.version) == (each.remote_id, each.version)
+        return is_same and tie.status in ("synced", "pending") and not never_agreed
 
     def _send(self, requests: Sequence[Outgoing], shapes: Shapes) -> Settlement:
         connection, run = self._connection, self._run

@@ -69,7 +69,8 @@ class Settler:
             settlement = self._recorder.settle(open_ones, results, self._vendor)
             with self._connection.transaction():
                 self._recorder.record(settlement, token=None)
-            total.outcomes += settlement.outcomes
+            for log_id, made in settlement.outcomes.items():
+                total.count(made, log_id)
             total.reread += settlement.reread
             total.unknown += settlement.unknown
             log.info("attempts_settled", sync_log=self._run.log_id, attempts=len(open_ones))
@@ -110,15 +111,19 @@ class Settler:
         return dict(zip(sought, self._vendor.find(self._run.entity, list(sought.values())), strict=True))
 
     def _is_sought(self, attempt: Attempt) -> bool:
-        is_repeated = self._mapping.remote.external_id is None and self._spec.repeatable_create
-        return attempt.operation is Operation.CREATE and not is_repeated
+        return attempt.operation is Operation.CREATE and attempt.remote_id is None and not self._is_repeatable()
+
+    def _is_repeatable(self) -> bool:
+        return self._mapping.remote.external_id is None and self._spec.repeatable_create
 
     def _key(self, attempt: Attempt) -> dict[str, Any]:
         external_id = self._mapping.remote.external_id
         return {external_id: attempt.idempotency_key} if external_id is not None else self._key_of(attempt.request)
 
     def _create(self, attempt: Attempt, found: list[RemoteId] | None) -> WriteResult:
-        if not self._is_sought(attempt):
+        if attempt.remote_id is not None:  # the vendor had said so, and only its record is still to be read
+            return WriteResult(Outcome.DONE, RemoteId(attempt.remote_id))
+        if self._is_repeatable():
             change = Change(Operation.CREATE, attempt.idempotency_key, None, attempt.request)
             return self._vendor.write(self._run.entity, [change])[0]
         if found is None:
@@ -136,8 +141,9 @@ class Settler:
         remote_id = RemoteId(attempt.remote_id or "")
         if now is None:
             return WriteResult(Outcome.NOT_SENT)
-        ours = attempt.agreed_local or {}
-        done = all(is_echo(ours.get(name), now.get(name)) for name in attempt.before or {} if name in now)
+        ours, changed = attempt.agreed_local or {}, attempt.before or {}
+        # What cannot be compared (a field that is only pushed) is sent again: an update sent twice does what once does.
+        done = all(name in now and is_echo(ours.get(name), now[name]) for name in changed)
         return WriteResult(Outcome.DONE if done else Outcome.NOT_SENT, remote_id)
 
     def _delete(self, attempt: Attempt, record: bytes | None) -> WriteResult:

@@ -257,6 +257,7 @@ class _Case:
         if record.pulled is None:
             return self._done("remote", "Meanwhile our row was deleted too: the record is gone on both sides.")
         if self._default() == LOCAL:
+            resolutions.touch_row(self._connection, self._table, record.local_id)
             return self._done(LOCAL, "The next push makes the record at the vendor again.")
         if self._mapping.deletes.pull is Deletes.SOFT:
             resolutions.mark_row(self._connection, self._table, record.local_id)
@@ -269,13 +270,15 @@ class _Case:
         """The vendor has another record with a value of ours that must be unique."""
         remote_id, local_id = self._conflict.remote_id, self._conflict.local_id
         if self._default() == LOCAL:
+            if local_id is not None:
+                resolutions.touch_row(self._connection, self._table, local_id)
             return self._done(LOCAL, "The row is sent again by the next push.")
         if remote_id is None or local_id is None:
             raise ConfigError(
                 "Which record of the vendor's has the same value is not known. Change the value here, then keep ours."
             )
         resolutions.link(self._connection, self._conflict.config_id, remote_id=remote_id, local_id=local_id)
-        return self._done(REMOTE, f"The row is tied to {remote_id}; the next pull merges the two.")
+        return self._done(REMOTE, f"The row is tied to {remote_id}; the next push merges the two.")
 
     # -- words ---------------------------------------------------------------------------------------------------
 

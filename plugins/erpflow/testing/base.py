@@ -12,6 +12,7 @@ import requests
 import structlog
 import structlog.testing
 
+from erpflow.connectors.account import Account
 from erpflow.connectors.base import Connector
 from erpflow.connectors.registry import build, connector_class
 from erpflow.connectors.session import build_session
@@ -126,11 +127,12 @@ class ContractBase:
 
         def make(credentials: Credentials | None = None, **options: Any) -> Connector:
             given = credentials or vendor.good()
-            session = build_session(connector_class(self.system), login=given.login, password=given.password)
+            account = Account(vendor.base_url, given.login, given.password, given.extra, given.tokens)
+            session = build_session(connector_class(self.system), account)
             session.trust_env = False
             sessions.append(session)
             defaults: dict[str, Any] = {
-                "base_url": vendor.base_url,
+                "base_url": connector_class(self.system).address(account),
                 "limiter": limiter,
                 "page_size": self.page_size,
                 "sleep": slept.append,

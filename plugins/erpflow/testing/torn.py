@@ -279,8 +279,8 @@ class _ClosingLimiter(RecordingLimiter):
         super().__init__()
         self.allowed = allowed
 
-    def acquire(self) -> float:
-        super().acquire()
+    def acquire(self, cost: float = 1.0) -> float:
+        super().acquire(cost)
         return 0.0 if self.acquired <= self.allowed else 900.0
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from erpflow.connectors.account import Tokens
 from erpflow.vocabulary import RemoteId, VendorRecord
 
 FaultKind = Literal[
@@ -38,10 +39,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What goes into a connection's login and password."""
+    """What goes into a connection's login, password and extra; `tokens` of a system with OAuth."""
 
     login: str | None
     password: str | None = field(repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    tokens: Tokens | None = field(default=None, repr=False)
 
 
 class VendorDouble(Protocol):
@@ -135,9 +138,12 @@ class RecordingLimiter:
         self.acquired = 0
         self.pauses: list[float] = []
 
-    def acquire(self) -> float:
+    def acquire(self, cost: float = 1.0) -> float:
         self.acquired += 1
         return 0.0
+
+    def done(self) -> None:
+        """Nothing to give back."""
 
     def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
