@@ -88,7 +88,7 @@ class Host:
         """The part of the side door below a vendor's name."""
         first, inner = below(scope)
         if first not in self._doors:
-            known = ", ".join(("faults", "stats", "reset", "health", *self.vendors))
+            known = ", ".join(("counts", "faults", "stats", "reset", "health", *self.vendors))
             await PlainTextResponse(f"The side door has: {known}.\n", status_code=404)(scope, receive, send)
             return
         await self._doors[first](inner, receive, send)
