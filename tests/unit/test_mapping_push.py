@@ -95,7 +95,7 @@ REFUSED: list[tuple[dict[str, Any], Any, str]] = [
     ({"type": "number", "min": 0}, Decimal(-1), "min"),
     ({"max_length": 2}, "abc", "max_length"),
     (PICK, "half", "picklist"),
-    ({"type": "json"}, {"a": object()}, "type"),
+    ({"type": "json"}, {"a": ...}, "type"),
     ({"type": "json"}, {"a": float("nan")}, "type"),
     ({}, "a\x00", "characters"),
     ({}, "\ud800", "characters"),
