@@ -22,7 +22,7 @@ ADVICE: Final = {
     "DatabaseUnavailable": "Airflow tried several times. See whether the application's Postgres is up.",
     "AlreadyRunning": "Look for an idle transaction in pg_stat_activity; then clear the task.",
     "UnsettledWrites": (
-        "A push was killed, and the vendor has not yet said which of its writes arrived. Once the vendor answers, clear "
+        "A push was killed, and the vendor has not said which of its writes arrived. Once the vendor answers, clear "
         "the task: they are looked up first."
     ),
     "DeletesNeedApproval": (
