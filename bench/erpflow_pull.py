@@ -16,6 +16,7 @@ import msgspec
 import requests
 import structlog
 
+from bench import records
 from bench.job import Job, answer
 from erpflow.connectors.base import (
     CheckResult,
@@ -67,7 +68,10 @@ _DECODE: Final = msgspec.json.Decoder(_Listing).decode
 
 
 class StaticSource(Connector):
-    """The benchmark's source: pages by number, in ascending order of `updated_at`."""
+    """The benchmark's source: pages by number, in ascending order of `updated_at`.
+
+    Asked for what changed since some moment, it begins with the page that holds it.
+    """
 
     spec: ClassVar[ConnectorSpec] = ConnectorSpec(
         system=SYSTEM,
@@ -84,7 +88,7 @@ class StaticSource(Connector):
         return CheckResult(success=True, message="The source answers", latency=latency)
 
     def read(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:
-        number = int(resume or 1)
+        number = int(resume or records.page_since(window.since))
         while True:
             raw = self._transport.request("GET", "/customers", query={"page": str(number)}).body
             listing = _DECODE(raw)

@@ -43,7 +43,7 @@ def main() -> None:
     file = Path(job.folder) / "rows.copy"
     with file.open("w", encoding="utf-8", newline="\n") as rows:
         for record in _records(job.url):
-            rows.write(_line(record))
+            rows.write(line(record))
     with psycopg.connect(job.database_url, autocommit=True) as connection:
         connection.execute(TABLE)
         started = perf_counter()
@@ -64,7 +64,7 @@ def _records(url: str) -> Iterator[dict[str, Any]]:
         yield from page["data"]
 
 
-def _line(record: dict[str, Any]) -> str:
+def line(record: dict[str, Any]) -> str:
     address = record["address"]
     values = [*(record[name] for name in BEFORE), *(address[name] for name in ADDRESS), *(record[n] for n in AFTER)]
     return "\t".join(map(_text, values)) + "\n"

@@ -10,7 +10,7 @@ import json
 import resource
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -20,9 +20,9 @@ _MARK: Final = "BENCH-ANSWER "
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One load: read `url` page by page to its end and merge it into schema `schema` of the database.
+    """One load: read `url` page by page to its end and merge it into schema `schema` of the database, or send it there.
 
-    `folder` is the contestant's own and stays between its first load and its reload.
+    `folder` is the contestant's own and stays between its first load and its reload. `options`: what else a job says.
     """
 
     url: str
@@ -30,6 +30,7 @@ class Job:
     schema: str
     folder: str
     records: int
+    options: dict[str, Any] = field(default_factory=dict)
 
     def argument(self) -> str:
         """The job as the one argument of a contestant's command line."""

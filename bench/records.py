@@ -87,6 +87,12 @@ def is_edited(number: int) -> bool:
     return number % CHANGED_EVERY == CHANGED_EVERY // 2
 
 
+def page_since(moment: datetime | None) -> int:
+    """The first page, counted from 1, that may hold a customer modified at `moment` or later; None: the very first."""
+    seconds = (moment - _START).total_seconds() if moment is not None else 0.0
+    return max(0, int(seconds // _STEP_S)) // PAGE_SIZE + 1
+
+
 def customer(number: int, *, state: str = "initial") -> dict[str, Any]:
     """Customer `number`, counted from 0, as the source sends it."""
     choose = Random(number)

@@ -1,8 +1,9 @@
-"""ERPNext: what is synced, and how often the DAG looks whether a sync is due."""
+"""ERPNext: what is synced, how often the DAG looks whether a sync is due, and when both sides are compared."""
 
 from __future__ import annotations
 
 from erpflow.airflow.dags import sync_dag
+from erpflow.airflow.reconciling import reconcile_dag
 
 TABLES = {
     "customer": "app.customers",
@@ -13,4 +14,7 @@ TABLES = {
 for entity, table in TABLES.items():
     globals()[f"erpnext__{entity}"] = sync_dag(
         system="erpnext", title="ERPNext", entity=entity, table=table, cron="*/5 * * * *"
+    )
+    globals()[f"erpnext__{entity}__reconcile"] = reconcile_dag(
+        system="erpnext", title="ERPNext", entity=entity, table=table, cron="0 3 * * 0"
     )

@@ -54,6 +54,9 @@ class Door:
     async def health(self, _: Request) -> Response:
         return JSONResponse({"vendors": list(self.host.vendors), "seconds_to_seed": self.host.seconds_to_seed})
 
+    async def counts(self, _: Request) -> Response:
+        return JSONResponse({name: self.host.vendors[name].counts(state) for name, state in self.host.states.items()})
+
     async def list_faults(self, _: Request) -> Response:
         return JSONResponse(self.armed())
 
@@ -100,6 +103,7 @@ def create_control(host: "Host") -> Starlette:
 
     routes = [
         Route("/health", door.health),
+        Route("/counts", door.counts),
         Route("/faults", door.list_faults, methods=["GET"]),
         Route("/faults", refusing(door.add_faults), methods=["POST"]),
         Route("/faults", refusing(door.clear_faults), methods=["DELETE"]),

@@ -5,20 +5,25 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from types import ModuleType
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 
-from sandbox import erpnext
+import sandbox
 from sandbox.control import PREFIX, create_control
 from sandbox.faults import FaultMiddleware, FaultPlan
 from sandbox.traffic import Traffic, TrafficMiddleware
 from sandbox.vendor import ASGIApp, Receive, Scope, SeedPlan, Send, Vendor
 
-PACKAGES: tuple[ModuleType, ...] = (erpnext,)  # a new vendor is one more package here
-VENDORS: dict[str, Vendor] = {package.__name__.rpartition(".")[2]: cast(Vendor, package) for package in PACKAGES}
+# Every package beside this module is a vendor.
+VENDORS: dict[str, Vendor] = {
+    found.name: cast(Vendor, import_module(f"sandbox.{found.name}"))
+    for found in iter_modules(sandbox.__path__)
+    if found.ispkg
+}
 
 
 class Host:
@@ -88,7 +93,7 @@ class Host:
         """The part of the side door below a vendor's name."""
         first, inner = below(scope)
         if first not in self._doors:
-            known = ", ".join(("faults", "stats", "reset", "health", *self.vendors))
+            known = ", ".join(("counts", "faults", "stats", "reset", "health", *self.vendors))
             await PlainTextResponse(f"The side door has: {known}.\n", status_code=404)(scope, receive, send)
             return
         await self._doors[first](inner, receive, send)

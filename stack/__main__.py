@@ -17,6 +17,7 @@ def main() -> int:
     demo = commands.add_parser("demo", help="start everything, sync the demo data, keep serving")
     demo.add_argument("--exit", action="store_true", help="end after the summary; status 0 when all counts match")
     demo.add_argument("--port", type=int, help="the port of the UI (default: 8080, or the first free one above it)")
+    demo.add_argument("--system", action="append", default=[], help="only this system; may be repeated (default: all)")
     commands.add_parser("stop", help="stop the database server that a killed demo left behind")
     arguments = parser.parse_args()
     home = Path(os.environ.get("ERPFLOW_HOME") or PROJECT / ".erpflow").absolute()
@@ -28,7 +29,7 @@ def main() -> int:
     from stack.demo import Options, run
 
     then = "exit" if arguments.exit else "serve"
-    return run(Options(project=PROJECT, home=home, port=arguments.port, then=then))
+    return run(Options(project=PROJECT, home=home, port=arguments.port, then=then, systems=tuple(arguments.system)))
 
 
 if __name__ == "__main__":

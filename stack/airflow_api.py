@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -80,7 +81,15 @@ class AirflowApi:
             self._send("POST", "/pools", {"name": name, "slots": slots, "description": description})
 
     def ensure_connection(
-        self, conn_id: str, *, kind: str, host: str, login: str, password: str, description: str
+        self,
+        conn_id: str,
+        *,
+        kind: str,
+        host: str,
+        login: str | None,
+        password: str | None,
+        extra: Mapping[str, str],
+        description: str,
     ) -> None:
         """Make the Airflow Connection, or bring it up to date."""
         body = {
@@ -89,6 +98,7 @@ class AirflowApi:
             "host": host,
             "login": login,
             "password": password,
+            "extra": json.dumps(dict(extra)),
             "description": description,
         }
         if self._exists(f"/connections/{quote(conn_id)}"):

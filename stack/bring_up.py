@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +30,7 @@ OTHERS_DATABASES: Final = ("erpflow_demo_airflow", "erpflow_demo")
 POSTGRES_STEP: Final = "Postgres"
 TABLES_STEP: Final = "Application tables"
 METADATA_STEP: Final = "Airflow's metadata"
-SANDBOX_STEP: Final = "ERPNext sandbox"
+SANDBOX_STEP: Final = "Sandbox"
 AIRFLOW_STEP: Final = "Airflow"
 
 
@@ -41,12 +41,25 @@ class NotReady(ErpflowError):
 class Stack:
     """Postgres, the sandbox and Airflow on this machine. Use it from the main thread, and always `stop` it."""
 
-    def __init__(self, *, project: Path, home: Path, port: int, progress: Progress, dags: Path | None = None) -> None:
-        """`home` is the state folder; `dags` another folder of DAGs than the project's."""
+    def __init__(
+        self,
+        *,
+        project: Path,
+        home: Path,
+        port: int,
+        progress: Progress,
+        dags: Path | None = None,
+        vendors: Sequence[str] = (),
+    ) -> None:
+        """`home` is the state folder; `dags` another folder of DAGs than the project's.
+
+        `vendors`: those of the sandbox, all when empty.
+        """
         self._project = project
         self._home = home
         self._port = port
         self._dags = dags
+        self._vendors = vendors
         self.progress = progress
         self._postgres = postgres_for(home, tell=progress.note)
         self._keys: Keys = load_or_make(home / "keys")
@@ -72,7 +85,7 @@ class Stack:
         self.progress.begin(AIRFLOW_STEP)
         self.processes.start(commands[API_SERVER])  # the slowest starter goes first; it waits at its gate
         self.progress.begin(SANDBOX_STEP)
-        self.sandbox = Sandbox(self._home / "sandbox.url")
+        self.sandbox = Sandbox(self._home / "sandbox.url", vendors=self._vendors)
         self.processes.start(self.sandbox.command(logs=self.machine.logs, environment=self.variables))
         migrating = airflow.needs_migration(self.machine)
         if migrating:
@@ -143,7 +156,7 @@ class Stack:
         deadline = time.monotonic() + HEALTHY_WITHIN_S
         while time.monotonic() < deadline:
             if self.sandbox.is_ready():
-                self.progress.done(SANDBOX_STEP, self.sandbox.site_url)
+                self.progress.done(SANDBOX_STEP, self.sandbox.url)
                 return
             time.sleep(POLL_S)
 

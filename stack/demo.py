@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from erpflow.store.database import URL_VARIABLE
 from erpflow.store.vault import METADATA_VARIABLE
 from stack import demo_syncs, outcome
 from stack.bring_up import Stack
+from stack.demo_systems import System, chosen
 from stack.keys import ADMIN
 from stack.lock import announce, only_demo
 from stack.outcome import Outcome
@@ -36,12 +37,16 @@ REMEMBERED: Final = (URL_VARIABLE, METADATA_VARIABLE, FERNET_VARIABLE, "ERPFLOW_
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for. `port` None: 8080, or the first free one above it. `then` is "serve" or "exit"."""
+    """What was asked for. `port` None: 8080, or the first free one above it. `then` is "serve" or "exit".
+
+    `systems`: the names of those to sync; empty: all.
+    """
 
     project: Path
     home: Path
     port: int | None = None
     then: str = "serve"
+    systems: tuple[str, ...] = ()
 
 
 class Interrupted(BaseException):
@@ -68,16 +73,23 @@ def _run(options: Options, *, console: Console, note: Path) -> int:
     port = first_free(DEFAULT_PORT) if options.port is None else exactly(options.port)
     progress = progress_for(console)
     stack: Stack | None = None
+    systems = chosen(options.systems)
     try:
         if options.port is None and port != DEFAULT_PORT:
             progress.note(f"Port {DEFAULT_PORT} is taken by another program; the UI will be on {port}.")
-        mappings = demo_syncs.load_mappings(_mappings(options.project))
-        stack = Stack(project=options.project, home=options.home, port=port, progress=progress)
+        mappings = demo_syncs.load_mappings(_mappings(options.project), systems)
+        stack = Stack(
+            project=options.project,
+            home=options.home,
+            port=port,
+            progress=progress,
+            vendors=[system.name for system in systems],
+        )
         stack.start()
         announce(note, url=stack.machine.url)
         _remember(stack, options.home)
-        demo_syncs.connect(stack, mappings)
-        outcomes = list(demo_syncs.run_all(stack))
+        demo_syncs.connect(stack, systems, mappings)
+        outcomes = list(demo_syncs.run_all(stack, systems, mappings))
         progress.close()
         wrong = _summarise(stack, outcomes, console=console, seconds=time.monotonic() - began)
         if options.then == "exit":
@@ -85,7 +97,7 @@ def _run(options: Options, *, console: Console, note: Path) -> int:
         console.print("\nCtrl-C stops everything.", highlight=False)
         _serve(stack)
     finally:
-        _wind_down(stack, progress=progress, console=console)
+        _wind_down(stack, systems, progress=progress, console=console)
 
 
 def _summarise(stack: Stack, outcomes: list[Outcome], *, console: Console, seconds: float) -> list[str]:
@@ -94,7 +106,11 @@ def _summarise(stack: Stack, outcomes: list[Outcome], *, console: Console, secon
     console.print()
     console.print(outcome.table_of(outcomes))
     seeded = stack.sandbox.seeded()
-    wrong = [text for one in outcomes for text in outcome.complaints(one, seeded=seeded[one.sync.entity])]
+    wrong = [
+        text
+        for one in outcomes
+        for text in outcome.complaints(one, seeded=seeded[one.sync.system].get(one.sync.entity, 0))
+    ]
     for text in wrong:
         say(text, style="red")
     if rejected := sum(one.counts.rejected for one in outcomes):
@@ -108,7 +124,7 @@ def _summarise(stack: Stack, outcomes: list[Outcome], *, console: Console, secon
         say(f"Every count is right: {read:,} records were read, {what}. {seconds:.0f} s in all.")
     say(f"\nAirflow   {stack.machine.url}")
     say(f"Login     {ADMIN} / {stack.password}")
-    say(f"ERPNext   {stack.sandbox.site_url} (a sandbox)")
+    say(f"Sandbox   {stack.sandbox.url}: {', '.join(f'/{name}' for name in seeded)}")
     say(f"Logs      {stack.machine.logs}")
     return wrong
 
@@ -121,7 +137,7 @@ def _serve(stack: Stack) -> NoReturn:
         time.sleep(WATCH_S)
 
 
-def _wind_down(stack: Stack | None, *, progress: Progress, console: Console) -> None:
+def _wind_down(stack: Stack | None, systems: Sequence[System], *, progress: Progress, console: Console) -> None:
     """Stop everything; a second Ctrl-C does not leave half of it behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -130,7 +146,7 @@ def _wind_down(stack: Stack | None, *, progress: Progress, console: Console) -> 
         return
     console.print("\nStopping …", highlight=False)
     try:
-        demo_syncs.pause_all(stack)
+        demo_syncs.pause_all(stack, systems)
     except (ErpflowError, requests.RequestException, AttributeError):
         pass  # it was not up yet, or is down already: there is nothing to pause
     finally:

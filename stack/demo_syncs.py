@@ -1,92 +1,81 @@
-"""The work of the demo: connect the sandbox, run the three syncs through Airflow, and watch their sync logs."""
+"""The work of the demo: connect the sandbox, run the syncs through Airflow, and watch their sync logs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from erpflow.errors import ErpflowError
 from erpflow.mapping.load import load_mapping
-from erpflow.mapping.model import Mapping
+from erpflow.mapping.model import Mapping as EntityMapping
 from erpflow.store.connections import ensure_connection
 from erpflow.store.planning import note_started
 from erpflow.sync.configure import configure
 from stack.airflow_api import DagRun
 from stack.bring_up import Stack
-from stack.outcome import Outcome, Sync, log_of, outcome_of
-from stack.sandbox_process import API_KEY, API_SECRET
+from stack.demo_systems import Sync, System, waves
+from stack.outcome import Outcome, log_of, outcome_of
 
-CONNECTION: Final = "erpnext_demo"
-SYSTEM: Final = "erpnext"
-POOL: Final = "erpflow_erpnext"
 POOL_SLOTS: Final = 4
-
-WAVES: Final[Sequence[Sequence[Sync]]] = (
-    (
-        Sync("erpnext__customer", "customer", ("app", "customers")),
-        Sync("erpnext__product", "product", ("app", "products")),
-    ),
-    # An order names its customer and its products, so they come first.
-    (Sync("erpnext__order", "order", ("app", "orders")),),
-)
-SYNCS: Final = tuple(sync for wave in WAVES for sync in wave)
 
 POLL_S: Final = 0.25
 DAGS_WITHIN_S: Final = 90.0
 RUN_WITHIN_S: Final = 900.0
+
+Mappings = Mapping[Sync, EntityMapping]
 
 
 class SyncDidNotRun(ErpflowError):
     """A DAG is not there, or its run does not end."""
 
 
-def load_mappings(folder: Path) -> dict[Sync, Mapping]:
+def load_mappings(folder: Path, systems: Sequence[System]) -> Mappings:
     """The mappings of the demo. ConfigError for one that is wrong, before anything has been started."""
-    return {sync: load_mapping(folder / _mapping_path(sync)) for sync in SYNCS}
+    return {sync: load_mapping(folder / sync.mapping) for system in systems for sync in system.syncs}
 
 
-def connect(stack: Stack, mappings: dict[Sync, Mapping]) -> None:
-    """Register the sandbox: the secret as an Airflow Connection, the rest in our own tables."""
-    stack.api.ensure_pool(POOL, slots=POOL_SLOTS, description="Tasks that ask ERPNext at the same time")
-    stack.api.ensure_connection(
-        CONNECTION,
-        kind=SYSTEM,
-        host=stack.sandbox.site_url,
-        login=API_KEY,
-        password=API_SECRET,
-        description="The ERPNext sandbox of make demo",
-    )
-    with stack.database.transaction() as database:
-        connection = ensure_connection(database, CONNECTION, system=SYSTEM)
-        for sync, mapping in mappings.items():
-            config = configure(database, connection.id, mapping, path=str(_mapping_path(sync)))
-            # We start each sync ourselves: the scheduled run of the interval that has just ended has nothing due.
-            note_started(database, config.id, datetime.now(UTC))
+def connect(stack: Stack, systems: Sequence[System], mappings: Mappings) -> None:
+    """Register the sandbox: the secrets as Airflow Connections, the rest in our own tables."""
+    for system in systems:
+        stack.api.ensure_pool(
+            system.pool, slots=POOL_SLOTS, description=f"Tasks that ask {system.title} at the same time"
+        )
+        stack.api.ensure_connection(
+            system.connection,
+            kind=system.name,
+            host=f"{stack.sandbox.url}{system.path}",
+            login=system.login,
+            password=system.password,
+            extra=system.extra,
+            description=f"The {system.title} sandbox of make demo",
+        )
+        with stack.database.transaction() as database:
+            connection = ensure_connection(database, system.connection, system=system.name)
+            for sync in system.syncs:
+                config = configure(database, connection.id, mappings[sync], path=str(sync.mapping))
+                # We start each sync ourselves: the scheduled run of the interval that has just ended has nothing due.
+                note_started(database, config.id, datetime.now(UTC))
 
 
-def run_all(stack: Stack) -> Iterator[Outcome]:
-    """Run the syncs wave by wave, each reading everything; their outcomes in the order of `SYNCS`."""
+def run_all(stack: Stack, systems: Sequence[System], mappings: Mappings) -> Iterator[Outcome]:
+    """Run the syncs wave by wave, each reading everything; their outcomes."""
     seeded = stack.sandbox.seeded()
-    for wave in WAVES:
+    for wave in waves(systems):
         runs = {}
         for sync in wave:
             stack.progress.begin(sync.dag_id)
             runs[sync] = _trigger(stack, sync)
-        yield from _watch(stack, runs, seeded=seeded)
+        yield from _watch(stack, runs, mappings, seeded=seeded)
 
 
-def pause_all(stack: Stack) -> None:
+def pause_all(stack: Stack, systems: Sequence[System]) -> None:
     """Pause the DAGs, so that the next start does not begin with what was missed in between."""
-    for sync in SYNCS:
-        stack.api.set_paused(sync.dag_id, "paused")
-
-
-def _mapping_path(sync: Sync) -> Path:
-    """Relative to the folder of mappings."""
-    return Path(SYSTEM) / f"{sync.entity}.yaml"
+    for system in systems:
+        for sync in system.syncs:
+            stack.api.set_paused(sync.dag_id, "paused")
 
 
 def _trigger(stack: Stack, sync: Sync) -> DagRun:
@@ -104,13 +93,15 @@ def _trigger(stack: Stack, sync: Sync) -> DagRun:
             )
         time.sleep(POLL_S)
     run = stack.api.trigger(
-        sync.dag_id, conf={"connection": CONNECTION, "full": True}, note="Started by make demo: reads everything"
+        sync.dag_id, conf={"connection": sync.connection, "full": True}, note="Started by make demo: reads everything"
     )
     stack.api.set_paused(sync.dag_id, "unpaused")
     return run
 
 
-def _watch(stack: Stack, runs: dict[Sync, DagRun], *, seeded: dict[str, int]) -> Iterator[Outcome]:
+def _watch(
+    stack: Stack, runs: dict[Sync, DagRun], mappings: Mappings, *, seeded: dict[str, dict[str, int]]
+) -> Iterator[Outcome]:
     outcomes: dict[Sync, Outcome] = {}
     deadline = time.monotonic() + RUN_WITHIN_S
     with stack.database.connect(autocommit=True) as database:
@@ -121,11 +112,11 @@ def _watch(stack: Stack, runs: dict[Sync, DagRun], *, seeded: dict[str, int]) ->
                     continue
                 now = stack.api.run(run)
                 if now.ended:
-                    outcomes[sync] = outcome_of(database, sync, now, name=CONNECTION)
+                    outcomes[sync] = outcome_of(database, sync, mappings[sync], now)
                     _show_end(stack, outcomes[sync])
-                elif log := log_of(database, run, name=CONNECTION):
-                    done, total = log.counts.accounted, seeded[sync.entity]
-                    stack.progress.tell(sync.dag_id, f"{done:,} of {total:,} records")
+                elif log := log_of(database, run, name=sync.connection):
+                    done, total = log.counts.accounted, seeded[sync.system].get(sync.entity)
+                    stack.progress.tell(sync.dag_id, f"{done:,}{f' of {total:,}' if total else ''} records")
                 else:
                     stack.progress.tell(sync.dag_id, now.state)
             if time.monotonic() > deadline:

@@ -10,10 +10,12 @@ import psycopg
 from psycopg import sql
 from rich.table import Table
 
+from erpflow.mapping.model import Mapping
 from erpflow.store import sync_logs
 from erpflow.store.sync_logs import RunSummary
-from erpflow.vocabulary import Counts, SyncLogId, SyncStatus
+from erpflow.vocabulary import Counts, Direction, SyncLogId, SyncStatus
 from stack.airflow_api import DagRun
+from stack.demo_systems import Sync
 
 LOG_OF_RUN: Final = """
 SELECT l.id::text FROM erpflow.erp_sync_logs l
@@ -22,7 +24,8 @@ JOIN erpflow.erp_connections n ON n.id = c.connection_id
 WHERE l.dag_id = %(dag)s AND l.dag_run_id = %(run)s AND n.name = %(connection)s
 """
 LINKED: Final = """
-SELECT count(*) FROM erpflow.erp_entity_sync_records r
+SELECT count(*) FROM {table} t
+JOIN erpflow.erp_entity_sync_records r ON r.local_id = t.{key}::text
 JOIN erpflow.erp_sync_logs l ON l.sync_config_id = r.sync_config_id
 WHERE l.id = %s
 """
@@ -37,22 +40,13 @@ SELECT EXISTS (
 
 
 @dataclass(frozen=True, slots=True)
-class Sync:
-    """One sync of the demo: a DAG, the entity it reads and the table it fills."""
-
-    dag_id: str
-    entity: str
-    table: tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one run. `rows` are those of the table, `linked` those tied to a remote record."""
+    """What came of one run. `linked`: how many rows of the mapping's table are tied to a record of this connection."""
 
     sync: Sync
+    mapping: Mapping
     state: str
     log: RunSummary | None
-    rows: int
     linked: int
     repeated: bool
 
@@ -72,35 +66,41 @@ def log_of(connection: psycopg.Connection[Any], run: DagRun, *, name: str) -> Ru
     return sync_logs.summary(connection, SyncLogId(row[0])) if row else None
 
 
-def outcome_of(connection: psycopg.Connection[Any], sync: Sync, run: DagRun, *, name: str) -> Outcome:
+def outcome_of(connection: psycopg.Connection[Any], sync: Sync, mapping: Mapping, run: DagRun) -> Outcome:
     """What a finished run did."""
-    log = log_of(connection, run, name=name)
+    linked = sql.SQL(LINKED).format(
+        table=sql.Identifier(*mapping.local.table.split(".")), key=sql.Identifier(mapping.local.key)
+    )
+    log = log_of(connection, run, name=sync.connection)
     return Outcome(
         sync=sync,
+        mapping=mapping,
         state=run.state,
         log=log,
-        rows=_number(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*sync.table))),
-        linked=_number(connection, LINKED, log.log_id) if log else 0,
+        linked=_number(connection, linked, log.log_id) if log else 0,
         repeated=bool(_number(connection, EARLIER, log.log_id)) if log else False,
     )
 
 
 def complaints(outcome: Outcome, *, seeded: int) -> Iterator[str]:
-    """One sentence for each count that is not what the sandbox's `seeded` records must give."""
+    """One sentence for each count that is not what the sandbox's `seeded` records must give.
+
+    A sync that only pushes reads our rows, of which the sandbox knows nothing.
+    """
     dag, counts = outcome.sync.dag_id, outcome.counts
     if outcome.log is None:
         yield f"{dag} ended as {outcome.state} and opened no sync log: its task plan says why."
         return
     if outcome.state != "success" or outcome.log.status is SyncStatus.FAILED:
         yield f"{dag} ended as {outcome.state}: {outcome.log.error or 'its tasks say why'}"
-    if counts.read != seeded:
+    if counts.read != seeded and outcome.mapping.direction is not Direction.PUSH:
         yield f"{dag} read {counts.read:,} records; the sandbox has {seeded:,}."
     if counts.accounted != counts.read:
         yield f"{dag} read {counts.read:,} records and can say of {counts.accounted:,} what became of them."
     kept = counts.read - counts.rejected - counts.ignored - counts.deleted
-    if not outcome.rows == outcome.linked == kept:
-        table = ".".join(outcome.sync.table)
-        yield f"{dag} accepted {kept:,} records; {table} has {outcome.rows:,} rows, {outcome.linked:,} of them linked."
+    if outcome.linked != kept:
+        table = outcome.mapping.local.table
+        yield f"{dag} accepted {kept:,} records; {outcome.linked:,} rows of {table} are tied to one."
     if outcome.repeated and outcome.changed:
         yield f"{dag} read the same data again and changed {outcome.changed:,} rows; it should change none."
 

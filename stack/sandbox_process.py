@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import requests
 
@@ -12,33 +12,27 @@ from erpflow.errors import ProtocolError
 from stack.processes import Command
 
 SANDBOX: Final = "sandbox"
-DOCTYPES: Final[Mapping[str, str]] = {"customer": "Customer", "product": "Item", "order": "Sales Order"}
-"""What ERPNext calls our entities."""
-
-# The sandbox's own user with every right; worth nothing outside of it.
-API_KEY: Final = "sandbox-connector-key"
-API_SECRET: Final = "sandbox-connector-secret"  # noqa: S105
-
 TIMEOUT_S: Final = 30.0
 
 
 class Sandbox:
     """The vendors' APIs on this machine. Its port is its own choice, so that no other program can be in the way."""
 
-    def __init__(self, ready_file: Path) -> None:
+    def __init__(self, ready_file: Path, *, vendors: Sequence[str]) -> None:
         """`ready_file` is where the sandbox writes its address once it answers."""
         self._ready_file = ready_file
+        self._vendors = vendors
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the caller has no business with 127.0.0.1
-        self._session.headers["Authorization"] = f"token {API_KEY}:{API_SECRET}"
         ready_file.unlink(missing_ok=True)
 
     def command(self, *, logs: Path, environment: Mapping[str, str]) -> Command:
         """How to start it."""
+        vendors = [word for name in self._vendors for word in ("--vendor", name)]
         return Command(
             name=SANDBOX,
             module="sandbox",
-            arguments=("--ready-file", str(self._ready_file)),
+            arguments=("--ready-file", str(self._ready_file), *vendors),
             log=logs / f"{SANDBOX}.log",
             environment=environment,
         )
@@ -48,19 +42,14 @@ class Sandbox:
         return self._ready_file.exists()
 
     @property
-    def site_url(self) -> str:
-        """The address of its ERPNext."""
-        return f"{self._ready_file.read_text(encoding='utf-8').strip()}/erpnext"
+    def url(self) -> str:
+        """Its address; each vendor is below it under its name."""
+        return self._ready_file.read_text(encoding="utf-8").strip()
 
-    def seeded(self) -> dict[str, int]:
-        """How many records of each entity it holds, counted by its own API rather than by what we read."""
-        return {entity: self._count(doctype) for entity, doctype in DOCTYPES.items()}
-
-    def _count(self, doctype: str) -> int:
-        answer = self._session.get(
-            f"{self.site_url}/api/method/frappe.client.get_count", params={"doctype": doctype}, timeout=TIMEOUT_S
-        )
+    def seeded(self) -> dict[str, dict[str, int]]:
+        """How many records each vendor holds of each entity, counted by itself rather than by what we read."""
+        answer = self._session.get(f"{self.url}/_sandbox/counts", timeout=TIMEOUT_S)
         if not answer.ok:
-            raise ProtocolError(f"The sandbox does not count its {doctype} records: {answer.status_code}.")
-        found: dict[str, Any] = answer.json()
-        return int(found["message"])
+            raise ProtocolError(f"The sandbox does not count its records: {answer.status_code}.")
+        found: dict[str, dict[str, int]] = answer.json()
+        return found

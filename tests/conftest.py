@@ -35,6 +35,17 @@ for name in ("ERPFLOW_DATABASE_URL", "ERPFLOW_HOME", "ERPFLOW_MAPPINGS", "ERPFLO
     os.environ.pop(name, None)
 
 
+NEED_THE_DEMO = frozenset({"airflow", "browser"})
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks for the groups next
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules run side by side; those that share the running demo stay together, since it is made once a process."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(pytest.mark.xdist_group("demo" if folder in NEED_THE_DEMO else str(item.path)))
+
+
 @contextmanager
 def _temporary_server() -> Iterator[Server]:
     """A server that goes with us, even when we are killed: its guard sees the end of our pipe and clears up."""

@@ -60,6 +60,29 @@ class ConflictKind(StrEnum):
     UNIQUE_COLLISION = "unique_collision"
 
 
+class FindingKind(StrEnum):
+    """What a reconciliation finds when it compares both sides whole.
+
+    `missing_here`: the vendor has it and we do not. `missing_there`: a row whose record is gone, or was never made.
+    `different`: both are there, and fields differ. `duplicate_here`, `duplicate_there`: one natural key several times.
+    `rejected`: a record that cannot become a row. `frozen`: a record in conflict, which waits for a person.
+    """
+
+    MISSING_HERE = "missing_here"
+    MISSING_THERE = "missing_there"
+    DIFFERENT = "different"
+    DUPLICATE_HERE = "duplicate_here"
+    DUPLICATE_THERE = "duplicate_there"
+    REJECTED = "rejected"
+    FROZEN = "frozen"
+
+
+REPAIRABLE = (
+    FindingKind.MISSING_HERE, FindingKind.MISSING_THERE, FindingKind.DIFFERENT, FindingKind.DUPLICATE_HERE,
+)  # fmt: skip
+"""The kinds that a repair may mend; the others are for people."""
+
+
 class Deletes(StrEnum):
     """What a delete on one side does to the other."""
 

@@ -12,6 +12,7 @@ from airflow.sdk import DAG
 from tests.airflow.conftest import PROJECT
 
 DAG_IDS = ("erpnext__customer", "erpnext__product", "erpnext__order")
+RECONCILE_IDS = tuple(f"{dag_id}__reconcile" for dag_id in DAG_IDS)
 SERVICE_IDS = ("erpflow__watch", "erpflow__retention")
 
 HEAVY = (
@@ -38,8 +39,8 @@ def dags() -> dict[str, DAG]:
     return dict(bag.dags)
 
 
-def test_there_is_a_dag_for_each_connector_and_entity_and_for_each_service(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {*DAG_IDS, *SERVICE_IDS}
+def test_there_are_two_dags_for_each_connector_and_entity_and_one_for_each_service(dags: dict[str, DAG]) -> None:
+    assert set(dags) == {*DAG_IDS, *RECONCILE_IDS, *SERVICE_IDS}
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -89,6 +90,48 @@ def test_only_what_asks_the_vendor_waits_in_its_pool(dags: dict[str, DAG], dag_i
     pools = {task.task_id: task.pool for task in dags[dag_id].tasks}
     assert pools.pop("sync.extract") == pools.pop("sync.push_load", "erpflow_erpnext") == "erpflow_erpnext"
     assert set(pools.values()) == {"default_pool"}
+
+
+@pytest.mark.parametrize("dag_id", RECONCILE_IDS)
+def test_a_reconciliation_reads_compares_and_repairs_for_each_config_then_finishes_whatever_happened(
+    dags: dict[str, DAG], dag_id: str
+) -> None:
+    dag = dags[dag_id]
+    system, entity, _ = dag_id.split("__")
+    chain = ["reconcile.extract", "reconcile.compare", "reconcile.repair"]
+    expected = {task: [following] for task, following in zip(chain, [*chain[1:], "finish"], strict=True)}
+    assert {task: sorted(dag.get_task(task).downstream_task_ids) for task in dag.task_ids} == {
+        **expected,
+        "plan": sorted(["finish", *chain]),
+        "finish": [],
+    }
+    assert dag.get_task("finish").trigger_rule == "all_done"
+    assert {task.task_id: task.pool for task in dag.tasks if task.pool != "default_pool"} == {
+        "reconcile.extract": "erpflow_erpnext",
+        "reconcile.repair": "erpflow_erpnext",
+    }
+    assert dag.doc_md is not None
+    assert f"include/mappings/{system}/{entity}.yaml" in dag.doc_md
+    assert {"erpflow", system, entity, "reconcile"} == set(dag.tags)
+    assert set(dag.params) == {"connection", "repair", "kinds", "allow_deletes"}
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+
+
+@pytest.mark.parametrize("dag_id", RECONCILE_IDS)
+def test_a_reconciliation_of_everything_comes_once_a_week_and_repairs_nothing_by_itself(
+    dags: dict[str, DAG], dag_id: str
+) -> None:
+    dag = dags[dag_id]
+    assert "0 3 * * 0" in repr(dag.timetable)
+    assert dag.params["repair"] is False
+    assert dag.params["kinds"] is None
+
+
+def test_only_kinds_that_can_be_repaired_can_be_asked_for(dags: dict[str, DAG]) -> None:
+    param = dags[RECONCILE_IDS[0]].params.get_param("kinds")
+    assert param.resolve(["different", "missing_here"]) == ["different", "missing_here"]
+    with pytest.raises(Exception, match="'frozen' is not one of"):
+        param.resolve(["frozen"])
 
 
 def test_a_scheduled_run_covers_the_interval_before_it(dags: dict[str, DAG]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from erpflow.errors import ConfigError
 from erpflow.store.database import Database
 from erpflow.store.migrate import steps, upgrade
-from erpflow.vocabulary import DEFAULT_TENANT, CauseKind, Conflict, Direction, SyncStatus
+from erpflow.vocabulary import DEFAULT_TENANT, CauseKind, Conflict, Direction, FindingKind, SyncStatus
 
 STATE_TABLES = {
     "erp_api_keys",
@@ -27,6 +27,8 @@ STATE_TABLES = {
     "erp_push_attempts",
     "erp_rate_accounts",
     "erp_rate_limits",
+    "erp_reconciliation_findings",
+    "erp_reconciliations",
     "erp_record_history",
     "erp_reject_payloads",
     "erp_rejects",
@@ -189,6 +191,7 @@ def test_a_schema_of_a_newer_erpflow_is_left_alone(empty_database: Database) -> 
         ("erp_conflicts", "strategy", Conflict),
         ("erp_sync_logs", "direction", Direction),
         ("erp_sync_logs", "status", SyncStatus),
+        ("erp_reconciliation_findings", "kind", FindingKind),
         ("erp_notifications", "kind", CauseKind),
     ],
 )

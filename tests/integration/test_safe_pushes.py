@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from erpflow.store.database import Database
 from erpflow.sync import push_settle
 from erpflow.sync.pull import finish
 from erpflow.sync.push_settle import is_echo
-from erpflow.vocabulary import Counts, SyncStatus
-from tests.two_way import TwoWayShop
+from erpflow.vocabulary import Counts, RemoteId, SyncStatus, VendorRecord
+from tests.two_way import TwoWayConnector, TwoWayShop
 
 MANY = "INSERT INTO app.customers (name, email) SELECT 'Customer ' || n, n || '@x.y' FROM generate_series(1, {}) n"
 
@@ -139,6 +140,34 @@ def test_what_a_killed_push_had_created_is_no_stranger_to_the_next_pull(shop: Tw
     assert set(by_email(shop).values()) == {1}
     assert len(shop.vendor.records) == 3
     assert shop.rows("SELECT count(*) FROM app.customers") == [(3,)]
+
+
+def test_what_a_killed_push_may_have_created_is_looked_for_all_at_once(
+    shop: TwoWayShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(_change: Change) -> None:
+        raise Killed
+
+    shop.do(MANY.format(50))
+    shop.vendor.after_write = kill
+    with pytest.raises(Killed):
+        shop.push_job(shop.logs("customer", direction="push")["push"]).run_whole()
+
+    asked: list[int] = []
+    find = TwoWayConnector.find
+
+    def counted(self: TwoWayConnector, entity: str, keys: Sequence[VendorRecord]) -> list[list[RemoteId]]:
+        asked.append(len(keys))
+        return find(self, entity, keys)
+
+    monkeypatch.setattr(TwoWayConnector, "find", counted)
+    shop.push_job(shop.logs("customer", direction="push")["push"]).settle_open()
+    assert asked == [50]
+    states = dict(shop.rows("SELECT state, count(*) FROM erpflow.erp_push_attempts GROUP BY state"))
+    assert states == {"succeeded": 1, "superseded": 49}
 
 
 def test_a_late_result_of_a_push_that_was_overtaken_is_refused(shop: TwoWayShop) -> None:

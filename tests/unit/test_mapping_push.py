@@ -95,7 +95,7 @@ REFUSED: list[tuple[dict[str, Any], Any, str]] = [
     ({"type": "number", "min": 0}, Decimal(-1), "min"),
     ({"max_length": 2}, "abc", "max_length"),
     (PICK, "half", "picklist"),
-    ({"type": "json"}, {"a": object()}, "type"),
+    ({"type": "json"}, {"a": ...}, "type"),
     ({"type": "json"}, {"a": float("nan")}, "type"),
     ({}, "a\x00", "characters"),
     ({}, "\ud800", "characters"),
@@ -136,6 +136,12 @@ def test_fields_that_only_pull_are_not_sent_and_constants_are() -> None:
         {"remote": "count", "value": 3, "type": "number"},
     )
     assert program.map_row({"a": "1", "source": "x"}) == {"kind": "Company", "count": 3}
+
+
+@pytest.mark.parametrize("rule", [{"type": "number"}, {"max_length": 3}])
+def test_a_constant_that_its_own_field_does_not_allow_is_an_error_in_the_file(rule: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match='value: found "Company", allowed what the field allows'):
+        program_of({"remote": "kind", "value": "Company", **rule})
 
 
 CHILD = {

@@ -14,17 +14,20 @@ import pytest
 from rich.console import Console
 
 from erpflow.errors import ConfigError
+from erpflow.mapping.load import load_mapping
 from erpflow.store.sync_logs import RunSummary
-from erpflow.vocabulary import Counts, SyncLogId, SyncStatus
+from erpflow.vocabulary import Counts, Direction, SyncLogId, SyncStatus
+from stack.demo_systems import SYSTEMS, Sync, System, chosen, waves
 from stack.lock import announce, only_demo
-from stack.outcome import Outcome, Sync, complaints, table_of
+from stack.outcome import Outcome, complaints, table_of
 from stack.progress import LiveProgress, PlainProgress, progress_for, step
 
 PROJECT = Path(__file__).parents[2]
-SYNC = Sync("erpnext__customer", "customer", ("app", "customers"))
+SYNC = Sync("erpnext", "customer")
+MAPPING = load_mapping(PROJECT / "include" / "mappings" / SYNC.mapping)
 
 
-def outcome(counts: Counts, *, rows: int, status: SyncStatus = SyncStatus.COMPLETED) -> Outcome:
+def outcome(counts: Counts, *, linked: int, status: SyncStatus = SyncStatus.COMPLETED) -> Outcome:
     log = RunSummary(
         log_id=SyncLogId("00000000-0000-0000-0000-000000000000"),
         connection="erpnext_demo",
@@ -38,10 +41,10 @@ def outcome(counts: Counts, *, rows: int, status: SyncStatus = SyncStatus.COMPLE
         error=None,
         seconds=1.5,
     )
-    return Outcome(sync=SYNC, state="success", log=log, rows=rows, linked=rows, repeated=False)
+    return Outcome(sync=SYNC, mapping=MAPPING, state="success", log=log, linked=linked, repeated=False)
 
 
-GOOD = outcome(Counts(read=10, created=9, rejected=1), rows=9)
+GOOD = outcome(Counts(read=10, created=9, rejected=1), linked=9)
 
 
 def test_counts_that_match_give_no_complaint() -> None:
@@ -52,9 +55,8 @@ def test_counts_that_match_give_no_complaint() -> None:
     ("wrong", "seeded", "complaint"),
     [
         (GOOD, 11, "read 10 records; the sandbox has 11"),
-        (outcome(Counts(read=10, created=8, rejected=1), rows=9), 10, "can say of 9 what became of them"),
-        (replace(GOOD, rows=8), 10, "app.customers has 8 rows, 9 of them linked"),
-        (replace(GOOD, linked=8), 10, "app.customers has 9 rows, 8 of them linked"),
+        (outcome(Counts(read=10, created=8, rejected=1), linked=9), 10, "can say of 9 what became of them"),
+        (replace(GOOD, linked=8), 10, "accepted 9 records; 8 rows of app.customers are tied to one"),
         (replace(GOOD, repeated=True), 10, "read the same data again and changed 9 rows"),
         (replace(GOOD, state="failed"), 10, "ended as failed"),
         (replace(GOOD, log=None), 10, "opened no sync log"),
@@ -64,8 +66,31 @@ def test_each_count_that_is_wrong_is_told(wrong: Outcome, seeded: int, complaint
     assert complaint in "\n".join(complaints(wrong, seeded=seeded))
 
 
+def test_a_sync_that_only_pushes_is_not_held_to_what_the_sandbox_had() -> None:
+    pushed = replace(GOOD, mapping=MAPPING.model_copy(update={"direction": Direction.PUSH}))
+
+    assert list(complaints(pushed, seeded=0)) == []
+
+
+def test_the_first_system_is_done_before_the_others_run_side_by_side() -> None:
+    systems = (
+        System("one", "One", path="/one", waves=(("a", "b"), ("c",))),
+        System("two", "Two", path="/two", waves=(("d",),)),
+        System("three", "Three", path="/three", waves=(("e",), ("f",))),
+    )
+
+    assert [[sync.entity for sync in wave] for wave in waves(systems)] == [["a", "b"], ["c"], ["d", "e"], ["f"]]
+
+
+def test_systems_are_chosen_by_name_and_a_misspelt_one_is_told() -> None:
+    assert chosen([]) == SYSTEMS
+    assert [system.name for system in chosen(["erpnext"])] == ["erpnext"]
+    with pytest.raises(ConfigError, match=r'no system "erpnet".*erpnext'):
+        chosen(["erpnet"])
+
+
 def test_a_repeated_read_that_changes_nothing_is_right() -> None:
-    again = replace(outcome(Counts(read=10, unchanged=9, rejected=1), rows=9), repeated=True)
+    again = replace(outcome(Counts(read=10, unchanged=9, rejected=1), linked=9), repeated=True)
 
     assert list(complaints(again, seeded=10)) == []
 
@@ -77,7 +102,7 @@ def shown(outcomes: list[Outcome]) -> str:
 
 
 def test_the_table_names_every_count_and_cuts_no_name_on_a_narrow_terminal() -> None:
-    text = shown([outcome(Counts(read=5_000, created=4_996, rejected=4), rows=4_996)])
+    text = shown([outcome(Counts(read=5_000, created=4_996, rejected=4), linked=4_996)])
 
     words = "DAG read created updated unchanged rejected seconds erpnext__customer 5,000 4,996 0 0 4 1.5"
     assert " ".join(text.split()) == words
@@ -85,7 +110,7 @@ def test_the_table_names_every_count_and_cuts_no_name_on_a_narrow_terminal() -> 
 
 def test_rarer_outcomes_have_a_column_when_there_are_any() -> None:
     assert "ignored" not in shown([GOOD])
-    assert "ignored" in shown([outcome(Counts(read=10, ignored=10), rows=0)])
+    assert "ignored" in shown([outcome(Counts(read=10, ignored=10), linked=0)])
 
 
 def test_a_log_gets_one_plain_line_per_step() -> None:

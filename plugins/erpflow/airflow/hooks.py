@@ -72,7 +72,7 @@ class ErpNextHook(VendorHook):
     }
 
 
-HOOKS: dict[str, type[VendorHook]] = {"erpnext": ErpNextHook}
+HOOKS: dict[str, type[VendorHook]] = {hook.conn_type: hook for hook in VendorHook.__subclasses__()}
 
 
 def hook_class(system: str) -> type[VendorHook]:

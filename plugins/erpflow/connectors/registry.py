@@ -19,7 +19,9 @@ from erpflow.connectors.transport import Transport
 from erpflow.errors import ConfigError, suggestion
 
 ENTRY_POINT_GROUP: Final = "erpflow.connectors"
-_BUILT_IN: Final = {"erpnext": "erpflow.connectors.erpnext:ErpNext"}
+_BUILT_IN: Final = {
+    "erpnext": "erpflow.connectors.erpnext:ErpNext",
+}
 
 
 def systems() -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def _given(spec: FieldSpec) -> Iterator[Problem]:
         default_text(spec, zone=UTC)
     except Refused as refused:
         yield Problem(("default",), f"found {excerpt(spec.default)}, allowed what the field allows: {refused.message}")
-    if spec.value is not None and spec.local is not None:
+    if spec.value is not None:
         try:
             constant_text(spec, zone=UTC)
         except Refused as refused:

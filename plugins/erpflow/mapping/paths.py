@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -122,6 +122,18 @@ def plant(target: dict[str, Any], path: Path, value: Any) -> None:
         made: Any = [] if isinstance(following, int) else {}
         here = _descend(here, step, made)
     _descend(here, path[-1], value)
+
+
+def planter(path: Path) -> Callable[[dict[str, Any], Any], Any]:
+    """`plant` for one path, quick where it has one or two keys and no position, as nearly all have."""
+    keys = [step for step in path if isinstance(step, str)]
+    if len(path) == len(keys) == 1:
+        (only,) = keys
+        return lambda target, value: target.setdefault(only, value)
+    if len(path) == len(keys) == 2:
+        outer, inner = keys
+        return lambda target, value: target.setdefault(outer, {}).setdefault(inner, value)
+    return lambda target, value: plant(target, path, value)
 
 
 def _descend(here: Any, step: str | int, made: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from erpflow.mapping.model import FieldSpec
 
 Convert = Callable[[Any], str]
+Judge = Callable[[Any], tuple[Any, str]]
 
 
 def bound(spec: FieldSpec, rule: str, *, zone: tzinfo) -> Any:
@@ -54,9 +55,9 @@ def bounds(spec: FieldSpec, *, zone: tzinfo) -> tuple[Any, Any]:
 
 def converter(spec: FieldSpec, *, zone: tzinfo) -> Convert:
     """The function that types a present value and applies the rules of `spec`; it raises Refused."""
-    ordered = _ORDERED.get(spec.type)
-    if ordered is not None:
-        return ordered(spec, zone)
+    if spec.type in _ORDERED:
+        judge = ordered(spec, zone=zone)
+        return lambda value: judge(value)[1]
     if spec.type is FieldType.PICKLIST:
         return _picklist(spec)
     if spec.type is FieldType.BOOLEAN:
@@ -154,47 +155,55 @@ def _within(value: Any, shown: str, low: Any, high: Any) -> None:
         raise Refused("max", f"{excerpt(shown)} is more than {high}", value=shown)
 
 
-def _number(spec: FieldSpec, zone: tzinfo) -> Convert:
+def _number(spec: FieldSpec, zone: tzinfo) -> Judge:
     low, high = bounds(spec, zone=zone)
+    scale = spec.scale
 
-    def number(value: Any) -> str:
+    def number(value: Any) -> tuple[Decimal, str]:
         found: Decimal = to_decimal(value)
-        if spec.scale is not None:
-            found = rounded(found, spec.scale)
+        if scale is not None:
+            found = rounded(found, scale)
         text = decimal_text(found)
         _within(found, text, low, high)
-        return text
+        return found, text
 
     return number
 
 
-def _date(spec: FieldSpec, zone: tzinfo) -> Convert:
+def _date(spec: FieldSpec, zone: tzinfo) -> Judge:
     low, high = bounds(spec, zone=zone)
 
-    def day(value: Any) -> str:
+    def day(value: Any) -> tuple[date, str]:
         found: date = to_date(value, zone=zone)
-        _within(found, found.isoformat(), low, high)
-        return found.isoformat()
+        text = found.isoformat()
+        _within(found, text, low, high)
+        return found, text
 
     return day
 
 
-def _datetime(spec: FieldSpec, zone: tzinfo) -> Convert:
+def _datetime(spec: FieldSpec, zone: tzinfo) -> Judge:
     low, high = bounds(spec, zone=zone)
 
-    def moment(value: Any) -> str:
+    def moment(value: Any) -> tuple[datetime, str]:
         found = to_instant(value, zone=zone)
-        _within(found, found.isoformat(), low, high)
-        return found.isoformat()
+        text = found.isoformat()
+        _within(found, text, low, high)
+        return found, text
 
     return moment
 
 
-_ORDERED: dict[FieldType, Callable[[FieldSpec, tzinfo], Convert]] = {
+_ORDERED: dict[FieldType, Callable[[FieldSpec, tzinfo], Judge]] = {
     FieldType.NUMBER: _number,
     FieldType.DATE: _date,
     FieldType.DATETIME: _datetime,
 }
+
+
+def ordered(spec: FieldSpec, *, zone: tzinfo) -> Judge:
+    """Like `converter`, for a type with an order, `min` and `max`: the value itself (a moment in UTC), and its text."""
+    return _ORDERED[spec.type](spec, zone)
 
 
 def remote_names(spec: FieldSpec) -> dict[str, str]:

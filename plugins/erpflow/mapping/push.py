@@ -6,29 +6,22 @@ from collections.abc import Callable, Collection
 from collections.abc import Mapping as Row
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfoNotFoundError
 
 from erpflow.errors import ConfigError, FieldProblem, RecordRejected, suggestion
 from erpflow.mapping.kinds import FieldType
-from erpflow.mapping.paths import Path, plant
-from erpflow.mapping.pipeline import converter, zone_of
+from erpflow.mapping.paths import Path, plant, planter
+from erpflow.mapping.pipeline import converter, ordered, zone_of
 from erpflow.mapping.record import Taker, takers
 from erpflow.mapping.template_use import given_names
 from erpflow.mapping.values import (
     Refused,
     canonical,
     excerpt,
-    rounded,
     storable,
     to_boolean,
-    to_date,
-    to_decimal,
-    to_instant,
     to_json,
-    to_key,
-    to_text,
 )
 from erpflow.vocabulary import Direction
 
@@ -40,14 +33,14 @@ ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class PushField:
-    """One remote field: where it goes, the local column it comes from (None: a constant), and how.
+    """One remote field: the local column it comes from (None: a constant), what is given of it, and where that goes.
 
     `named`: it goes to the name of a value that a record template takes back, not into the record.
     """
 
     column: str | None
-    path: Path
     give: Callable[[Any], Any]
+    put: Callable[[dict[str, Any], Any], Any]
     named: bool
 
 
@@ -71,13 +64,16 @@ class PushProgram:
     Decimals stay Decimals: encode the result with `msgspec.json.Encoder(decimal_format="number")`, which writes a JSON
     number with exactly these digits. A vendor that wants text for money says so in its connector.
 
-    `records` are the record templates to go back through. Each needs all of its columns to write what it once read: a
-    row that holds some of the columns of one group in `together` and not all of them is rejected.
+    `changeable` are the `fields` of an update: all but the constants, unless a template takes those back, for then they
+    are part of what it writes. `records` are the record templates to go back through. Each needs all of its columns to
+    write what it once read: a row that holds some of the columns of one group in `together` and not all of them is
+    rejected.
     """
 
     mapping: Mapping
     zone: str
     fields: tuple[PushField, ...]
+    changeable: tuple[PushField, ...]
     records: tuple[Taker, ...]
     lines: tuple[PushLines, ...]
     lookups: tuple[str, ...]
@@ -101,9 +97,7 @@ class PushProgram:
         Without `constants` only what the row holds is written: an update sends what changed, and constants do not.
         """
         problems: list[FieldProblem] = []
-        fields = self.fields
-        if not constants:  # those that a template takes back are part of what it writes
-            fields = tuple(field for field in fields if field.column is not None or field.named)
+        fields = self.fields if constants else self.changeable
         given: dict[str, Any] = {}
         record = _write(fields, row, "", problems, given)
         for taker in self.records:
@@ -129,21 +123,14 @@ def _write(
         if value is ABSENT:
             continue
         try:
-            plant(given if field.named else record, field.path, field.give(value))
+            field.put(given if field.named else record, field.give(value))
         except Refused as refused:
             name = f"{prefix}{field.column}"
             problems.append(FieldProblem(name, refused.rule, f"{name}: {refused.message}", excerpt(refused.value)))
     return record
 
 
-def _number(spec: FieldSpec, value: Any) -> Any:
-    found: Decimal = to_decimal(value)
-    if not found.is_finite():
-        raise Refused("type", f"{found} is not a number that can be sent", value=value)
-    return rounded(found, spec.scale) if spec.scale is not None else found
-
-
-def _json(spec: FieldSpec, value: Any) -> Any:
+def _json(value: Any) -> Any:
     to_json(value)
     return value
 
@@ -157,18 +144,17 @@ def _picked(spec: FieldSpec, value: Any) -> Any:
 
 
 def _typed(spec: FieldSpec, zone: tzinfo) -> Callable[[Any], Any]:
-    """A local value as the type says it is, before the transforms are undone."""
-    forms: dict[FieldType, Callable[[Any], Any]] = {
-        FieldType.TEXT: to_text,
-        FieldType.LOOKUP: to_key,
-        FieldType.NUMBER: lambda value: _number(spec, value),
-        FieldType.DATE: lambda value: to_date(value, zone=zone),
-        FieldType.DATETIME: lambda value: to_instant(value, zone=zone).astimezone(zone),
-        FieldType.BOOLEAN: lambda value: to_boolean(value) == "t",
-        FieldType.PICKLIST: lambda value: _picked(spec, value),
-        FieldType.JSON: lambda value: _json(spec, value),
-    }
-    return forms[spec.type]
+    """A local value as the type says it is, judged by the rules, before the transforms are undone."""
+    if spec.type in (FieldType.NUMBER, FieldType.DATE, FieldType.DATETIME):
+        judge = ordered(spec, zone=zone)
+        if spec.type is FieldType.DATETIME:
+            return lambda value: judge(value)[0].astimezone(zone)
+        return lambda value: judge(value)[0]
+    if spec.type is FieldType.BOOLEAN:
+        return lambda value: to_boolean(value) == "t"
+    if spec.type is FieldType.PICKLIST:
+        return lambda value: _picked(spec, value)
+    return _json if spec.type is FieldType.JSON else converter(spec, zone=zone)
 
 
 def _wire(value: Any) -> Any:
@@ -180,26 +166,40 @@ def _wire(value: Any) -> Any:
 
 def _giver(spec: FieldSpec, zone: tzinfo) -> Callable[[Any], Any]:
     typed = _typed(spec, zone)
-    judge = converter(spec, zone=zone) if spec.type is not FieldType.PICKLIST else None
     back = [step for step in (use.backward() for use in reversed(spec.transform)) if step is not None]
+    is_sendable = not back and spec.type in _SENDABLE
+    missing = _missing(spec)
 
     def give(value: Any) -> Any:
         if value is None or value == "":
-            value = spec.default if spec.default is not None else value
-            if spec.required and (value is None or value == ""):
-                raise Refused("required", f"a value is required, found {excerpt(value)}", value=value)
+            value = missing(value)
             if value is None:
                 return None
-            if value == "" and spec.type is not FieldType.TEXT:
-                return None
-        if judge is not None:
-            judge(value)
         value = typed(value)
+        if is_sendable:
+            return value
         for step in back:
             value = step(value)
         return _wire(value)
 
     return give
+
+
+_SENDABLE: Final = frozenset({FieldType.TEXT, FieldType.LOOKUP, FieldType.NUMBER, FieldType.BOOLEAN, FieldType.JSON})
+"""Types whose values go out as they are typed."""
+
+
+def _missing(spec: FieldSpec) -> Callable[[Any], Any]:
+    """What takes the place of null or an empty text: the default, or a null that is sent. Raises Refused."""
+    default, is_text = spec.default, spec.type is FieldType.TEXT
+
+    def missing(value: Any) -> Any:
+        found = default if default is not None else value
+        if spec.required and (found is None or found == ""):
+            raise Refused("required", f"a value is required, found {excerpt(found)}", value=found)
+        return found if is_text or found != "" else None
+
+    return missing
 
 
 def _constant(spec: FieldSpec, zone: tzinfo) -> Callable[[Any], Any]:
@@ -211,8 +211,8 @@ def _fields(part: Mapping | Children, zone: tzinfo, names: frozenset[str] = froz
     return tuple(
         PushField(
             column=spec.local,
-            path=spec.paths[0],
             give=_constant(spec, zone) if spec.value is not None else _giver(spec, zone),
+            put=planter(spec.paths[0]),
             named=spec.paths[0][0] in names,
         )
         for spec in part.fields
@@ -234,10 +234,12 @@ def compile_push(mapping: Mapping, *, zone: str = "UTC") -> PushProgram:
         place = zone_of(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigError(f'"{zone}" is not a time zone; expected a name such as Asia/Kolkata or UTC.') from error
+    fields = _fields(mapping, place, given_names(mapping.record))
     return PushProgram(
         mapping=mapping,
         zone=zone,
-        fields=_fields(mapping, place, given_names(mapping.record)),
+        fields=fields,
+        changeable=tuple(field for field in fields if field.column is not None or field.named),
         records=takers(mapping),
         lines=tuple(PushLines(child.local, child.paths[0], _fields(child, place)) for child in mapping.children),
         lookups=tuple(

@@ -66,6 +66,8 @@ def decimal_text(value: Decimal) -> str:
     """A finite Decimal in plain notation: `1E+3` is `1000`. Raises Refused for NaN, infinity or absurd size."""
     if not value.is_finite():
         raise Refused("type", f"{value} is not a number that can be stored", value=value)
+    if abs(value.adjusted()) <= MAX_DIGITS and len(text := f"{value:f}") <= MAX_DIGITS:
+        return text
     if abs(value.adjusted()) > MAX_DIGITS or len(value.as_tuple().digits) > MAX_DIGITS or _decimals(value) > MAX_DIGITS:
         raise Refused("type", f"{excerpt(value)} has more than {MAX_DIGITS} digits", value=value)
     return f"{value:f}"
@@ -110,7 +112,7 @@ def storable(text: str) -> str:
 
 def to_text(value: Any) -> str:
     """Field type `text`."""
-    return storable(scalar_text(value))
+    return storable(value if type(value) is str else scalar_text(value))
 
 
 def to_key(value: Any) -> str:

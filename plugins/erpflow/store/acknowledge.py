@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from psycopg import sql
 
@@ -20,22 +21,44 @@ from erpflow.vocabulary import RunRef, SyncConfigId
 Connection = psycopg.Connection[Any]
 Texts = Mapping[str, str | None]
 
-UPSERT: Final = """
-INSERT INTO erpflow.erp_entity_sync_records AS r
-    (sync_config_id, remote_id, tenant_id, local_id, raw_hash, remote_version, remote_modified_at, log_id, first_log_id,
-     agreed_local, agreed_remote, local_hash, status, last_direction)
-SELECT %(config)s, p.remote_id, %(tenant)s, p.local_id, 0, p.remote_version, p.remote_modified_at, %(log)s, %(log)s,
-       p.agreed_local, p.agreed_remote, p.local_hash, 'synced', 'push'
-FROM jsonb_to_recordset(%(pushed)s::jsonb) AS p
-    (local_id text, remote_id text, remote_version text, remote_modified_at timestamptz, agreed_local jsonb,
-     agreed_remote jsonb, local_hash bigint)
-ON CONFLICT (sync_config_id, remote_id) DO UPDATE
-SET local_id = excluded.local_id, raw_hash = 0, remote_version = excluded.remote_version,
-    remote_modified_at = excluded.remote_modified_at, log_id = excluded.log_id,
-    agreed_local = excluded.agreed_local, agreed_remote = coalesce(r.agreed_remote, '{}') || excluded.agreed_remote,
-    local_hash = excluded.local_hash, status = 'synced', last_direction = 'push', synced_at = clock_timestamp(),
-    deleted_at = NULL
-"""
+# What was sent is with its attempt, and what the vendor has now is staged, so that no value passes through here again.
+# Of a record that was seen and not understood nothing is agreed on at the vendor; one that was not seen counts as sent.
+TIE: Final = sql.SQL(
+    """
+    WITH tied AS (
+        INSERT INTO erpflow.erp_entity_sync_records AS r
+            (sync_config_id, remote_id, tenant_id, local_id, raw_hash, remote_version, remote_modified_at, log_id,
+             first_log_id, agreed_local, agreed_remote, local_hash, status, last_direction)
+        SELECT %(config)s, p.remote_id, %(tenant)s, a.local_id, 0, p.remote_version, p.remote_modified_at, %(log)s,
+               %(log)s, a.sent, {agreed_remote}, a.local_hash, 'synced', 'push'
+        FROM json_to_recordset(%(pushed)s::json) AS p
+            (idempotency_key text, remote_id text, remote_version text, remote_modified_at timestamptz, seen boolean)
+        CROSS JOIN LATERAL (
+            SELECT x.local_id, x.operation, x.agreed_local::jsonb AS sent, x.local_hash, x.before
+            FROM erpflow.erp_push_attempts x
+            WHERE x.sync_config_id = %(config)s AND x.idempotency_key = p.idempotency_key LIMIT 1
+        ) a
+        {stage}
+        ON CONFLICT (sync_config_id, remote_id) DO UPDATE
+        SET local_id = excluded.local_id, raw_hash = 0, remote_version = excluded.remote_version,
+            remote_modified_at = excluded.remote_modified_at, log_id = excluded.log_id,
+            agreed_local = excluded.agreed_local,
+            agreed_remote = coalesce(r.agreed_remote, '{{}}') || excluded.agreed_remote,
+            local_hash = excluded.local_hash, status = 'synced', last_direction = 'push',
+            synced_at = clock_timestamp(), deleted_at = NULL
+        RETURNING remote_id, first_log_id
+    )
+    SELECT remote_id FROM tied WHERE first_log_id IS DISTINCT FROM %(log)s
+    """
+)
+NOT_STAGED: Final = sql.SQL(
+    """
+    CASE WHEN p.seen THEN '{}' WHEN a.operation = 'create' THEN a.sent
+         ELSE (SELECT jsonb_object_agg(k, a.sent -> k) FROM json_object_keys(a.before) k) END
+    """
+)
+STAGED_OR_NOT: Final = sql.SQL("CASE WHEN s.remote_id IS NOT NULL THEN {staged} ELSE {besides} END")
+BESIDE_STAGE: Final = sql.SQL("LEFT JOIN erpflow_stage s ON s.remote_id = p.remote_id")
 
 BURY: Final = """
 UPDATE erpflow.erp_entity_sync_records r
@@ -56,33 +79,22 @@ FROM jsonb_to_recordset(%(rows)s::jsonb) AS m (local_id text, local_hash bigint)
 WHERE r.sync_config_id = %(config)s AND r.local_id = m.local_id AND r.status IN ('synced', 'pending')
 """
 
+PLANNER: Final = pull_sql.PLANNER.replace("SET LOCAL", "SET")
+
 STAGED: Final = sql.SQL("SELECT s.remote_id, s.remote_version, s.remote_modified_at, {values} FROM erpflow_stage s")
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """A row that the vendor took: what was sent, and what it has now (`agreed_remote`: by column, as texts)."""
+class Pushed(msgspec.Struct, frozen=True):
+    """A write that the vendor has done: the key of its attempt, and the record's id and version now.
 
-    local_id: str
+    `seen`: the vendor has shown the record as it is now.
+    """
+
+    idempotency_key: str
     remote_id: str
     remote_version: str | None
     remote_modified_at: datetime | None
-    agreed_local: Texts
-    agreed_remote: Texts
-    local_hash: int | None
-
-    def stored(self) -> dict[str, Any]:
-        """As the statement takes it."""
-        at = self.remote_modified_at
-        return {
-            "local_id": self.local_id,
-            "remote_id": self.remote_id,
-            "remote_version": self.remote_version,
-            "remote_modified_at": at.isoformat() if at else None,
-            "agreed_local": dict(self.agreed_local),
-            "agreed_remote": dict(self.agreed_remote),
-            "local_hash": self.local_hash,
-        }
+    seen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +108,37 @@ class VendorState:
 
 
 class Reader(ChunkWriter):
-    """Reads mapped records through the columns of the user's table, so that values compare; writes nothing."""
+    """Takes mapped records through the columns of the user's table, so that values compare; writes nothing there."""
 
     def _prepare(self) -> None:
         self._connection.execute(pull_sql.create_stages(self._target))
+        staged = merge_sql.staged_values(self._tracked, self._target)
+        self._staged, self._tie = self._render(
+            [
+                STAGED.format(values=staged),
+                TIE.format(agreed_remote=STAGED_OR_NOT.format(staged=staged, besides=NOT_STAGED), stage=BESIDE_STAGE),
+            ]
+        )
 
     def read(self, batch: Batch) -> list[VendorState]:
         """Each record of a batch in our columns; one that the columns do not take is left out. Once a transaction."""
+        self._put(batch)
+        return [VendorState(*row) for row in self._connection.execute(self._staged)]
+
+    def tie(self, pushed: Sequence[Pushed], run: RunRef, batch: Batch) -> set[str]:
+        """`tie`, agreeing on what the vendor has now: the records of a batch. Once a transaction."""
+        self._put(batch)
+        return _tie(self._connection, self._tie, pushed, run)
+
+    def _put(self, batch: Batch) -> None:
         self._count = batch.count
-        self._connection.execute(pull_sql.PLANNER)
-        self._stage(batch, Applied())
-        statement = STAGED.format(values=merge_sql.staged_values(self._tracked, self._target))
-        return [VendorState(*row) for row in self._connection.execute(statement)]
+        if batch.count:
+            self._stage(batch, Applied())
+
+
+def prepare(connection: Connection) -> None:
+    """Make a session ready to record what becomes of a push: its statements look up keys, whatever the statistics."""
+    connection.execute(PLANNER)
 
 
 def reader(connection: Connection, target: PullTarget, tracked: Tracked) -> Reader:
@@ -115,13 +146,22 @@ def reader(connection: Connection, target: PullTarget, tracked: Tracked) -> Read
     return Reader(connection, target, tracked, parameters={})
 
 
-def tie(connection: Connection, pushed: Sequence[Pushed], run: RunRef) -> None:
-    """Tie rows to the records that were made of them, or bring their ties up to date."""
-    if pushed:
-        rows = json.dumps([entry.stored() for entry in pushed])
-        connection.execute(
-            UPSERT, {"tenant": run.tenant_id, "config": run.config_id, "log": run.log_id, "pushed": rows}
-        )
+def tie(connection: Connection, pushed: Sequence[Pushed], run: RunRef) -> set[str]:
+    """Tie rows to the records that were made of them, or bring their ties up to date; which of those were known before.
+
+    To be done before the attempts are settled: they hold what was sent.
+    """
+    return _tie(connection, TIE.format(agreed_remote=NOT_STAGED, stage=sql.SQL("")), pushed, run)
+
+
+def _tie(connection: Connection, statement: bytes | sql.Composed, pushed: Sequence[Pushed], run: RunRef) -> set[str]:
+    parameters = {
+        "tenant": run.tenant_id,
+        "config": run.config_id,
+        "log": run.log_id,
+        "pushed": msgspec.json.encode(pushed).decode(),
+    }
+    return {remote_id for (remote_id,) in connection.execute(statement, parameters)}
 
 
 def tied_to(connection: Connection, remote_ids: Sequence[str], config_id: SyncConfigId) -> dict[str, str]:

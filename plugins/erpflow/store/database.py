@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import msgspec
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.json import set_json_loads
 
 from erpflow.errors import ConfigError, DatabaseUnavailable, ErpflowError, suggestion
 
@@ -80,9 +82,11 @@ class Database:
     def connect(self, *, autocommit: bool = False) -> psycopg.Connection[TupleRow]:
         """A new connection, closed by `with`. Raises DatabaseUnavailable, or ConfigError when the server refuses us."""
         try:
-            return psycopg.connect(self.url, autocommit=autocommit, **self._parameters)
+            connection = psycopg.connect(self.url, autocommit=autocommit, **self._parameters)
         except psycopg.OperationalError as error:
             raise self._refusal(error) from None
+        set_json_loads(msgspec.json.decode, connection)  # four times as fast as the standard library's
+        return connection
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[TupleRow]]:

@@ -6,12 +6,12 @@ today's with the later changes taken back.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
 import psycopg
 from psycopg import sql
 
@@ -105,7 +105,7 @@ def record(
                 "tenant": run.tenant_id,
                 "config": run.config_id,
                 "log": run.log_id,
-                "entries": json.dumps([asdict(entry) for entry in entries]),
+                "entries": msgspec.json.encode(entries).decode(),
             },
         )
 

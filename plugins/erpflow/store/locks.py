@@ -17,7 +17,10 @@ LOCK_WAIT = "60s"
 """How long a chunk waits for another run's: chunks take well under a second, so a longer wait means a stuck session."""
 
 
-SHARE = "SELECT pg_advisory_lock_shared(hashtextextended('erpflow.sync_config', 0) # hashtextextended(%s, 0))"
+SHARE = """
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', %s, true))
+SELECT pg_advisory_lock_shared(hashtextextended('erpflow.sync_config', 0) # hashtextextended(%s, 0)) FROM patience
+"""
 UNSHARE = "SELECT pg_advisory_unlock_shared(hashtextextended('erpflow.sync_config', 0) # hashtextextended(%s, 0))"
 TRY_PUSH = "SELECT pg_try_advisory_lock(hashtextextended('erpflow.push', 0) # hashtextextended(%s, 0))"
 TRY_NO_PUSH = "SELECT pg_try_advisory_xact_lock_shared(hashtextextended('erpflow.push', 0) # hashtextextended(%s, 0))"
@@ -30,12 +33,13 @@ def shared(connection: psycopg.Connection[Any], config_id: SyncConfigId) -> Iter
 
     Calls share the lock with each other. Outside of a transaction. Raises AlreadyRunning after a minute.
     """
-    with _patient(
-        connection,
-        f"Another run has been applying a chunk for sync config {config_id} for over {LOCK_WAIT}. "
-        "Nothing was sent; this run tries again.",
-    ):
-        connection.execute(SHARE, (config_id,))
+    try:
+        connection.execute(SHARE, (LOCK_WAIT, config_id))
+    except psycopg.errors.LockNotAvailable as error:
+        raise AlreadyRunning(
+            f"Another run has been applying a chunk for sync config {config_id} for over {LOCK_WAIT}. "
+            "Nothing was sent; this run tries again."
+        ) from error
     try:
         yield
     finally:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 import psycopg
 from psycopg import sql
 
@@ -16,7 +16,7 @@ from erpflow.store.tracked import Tracked
 from erpflow.vocabulary import SyncConfigId
 
 Connection = psycopg.Connection[Any]
-Texts = Mapping[str, str | None]
+Texts = dict[str, str | None]
 
 FETCH: Final = 2_000
 """Rows fetched at once from the server's cursor."""
@@ -55,39 +55,51 @@ MODIFIED: Final = sql.SQL(
     """
 )
 
+# What is in the parentheses runs by itself (OFFSET 0): the rows that have not changed, which are most, meet no reject.
 CHANGED_ROWS: Final = sql.SQL(
     """
     {candidates}
-    SELECT t.{key}::text, r.remote_id, r.remote_version, r.agreed_local, r.agreed_remote, h.hash, {modified_at},
-           {values}
-    FROM {source}
-    LEFT JOIN erpflow.erp_entity_sync_records r
-        ON r.sync_config_id = %(config)s AND r.local_id = t.{key}::text AND r.status <> 'deleted'
-    CROSS JOIN LATERAL (SELECT {hash} AS hash) h
-    WHERE NOT {is_deleted}
-      AND (r.remote_id IS NULL OR r.status = 'pending'
-           OR r.status = 'synced' AND r.agreed_local IS NOT NULL AND r.local_hash IS DISTINCT FROM h.hash)
-      AND (%(ids)s::text[] IS NULL OR t.{key}::text = ANY (%(ids)s))
-      AND NOT EXISTS (
+    SELECT f.local_id, f.remote_id, f.remote_version, f.agreed_local, f.agreed_remote, f.hash, f.modified_at, f.values
+    FROM (
+        SELECT t.{key} AS key, t.{key}::text AS local_id, r.remote_id, r.remote_version, r.agreed_local,
+               r.agreed_remote, h.hash, {modified_at} AS modified_at, {values} AS values
+        FROM {source}
+        LEFT JOIN erpflow.erp_entity_sync_records r
+            ON r.sync_config_id = %(config)s AND r.local_id = t.{key}::text AND r.status <> 'deleted'
+        CROSS JOIN LATERAL (SELECT {hash} AS hash) h
+        WHERE NOT {is_deleted}
+          AND (r.remote_id IS NULL OR r.status = 'pending'
+               OR r.status = 'synced' AND r.agreed_local IS NOT NULL AND r.local_hash IS DISTINCT FROM h.hash)
+          AND (%(ids)s::text[] IS NULL OR t.{key}::text = ANY (%(ids)s))
+        OFFSET 0
+    ) f
+    WHERE NOT EXISTS (
           SELECT 1 FROM erpflow.erp_rejects j
           WHERE j.sync_config_id = %(config)s AND j.direction = 'push' AND j.status = 'open'
-            AND j.local_id = t.{key}::text AND j.local_hash = h.hash AND NOT {worth_a_try})
+            AND j.local_id = f.local_id AND j.local_hash = f.hash AND NOT {worth_a_try})
       AND NOT EXISTS (
           SELECT 1 FROM erpflow.erp_conflicts c
           WHERE c.sync_config_id = %(config)s AND c.status = 'open' AND c.kind = 'unique_collision'
-            AND c.local_id = t.{key}::text)
-    ORDER BY t.{key}
+            AND c.local_id = f.local_id)
+    ORDER BY f.key
     """
 )
 
+# Which rows are gone is told by the index of their keys alone; the ties themselves, with all that was agreed on, are
+# only read of those.
 GONE_ROWS: Final = sql.SQL(
     """
+    WITH gone AS MATERIALIZED (
+        SELECT k.local_id FROM erpflow.erp_entity_sync_records k
+        LEFT JOIN {table} t ON t.{key} = k.local_id::{kind}
+        WHERE k.sync_config_id = %(config)s AND k.status <> 'deleted' AND (t.{key} IS NULL OR {is_deleted})
+          AND (%(ids)s::text[] IS NULL OR k.local_id = ANY (%(ids)s))
+    )
     SELECT r.local_id, r.remote_id, r.remote_version, r.agreed_local, r.agreed_remote
-    FROM erpflow.erp_entity_sync_records r
-    LEFT JOIN {table} t ON t.{key} = r.local_id::{kind}
-    WHERE r.sync_config_id = %(config)s AND r.status IN ('synced', 'pending') AND r.agreed_local IS NOT NULL
-      AND (t.{key} IS NULL OR {is_deleted})
-      AND (%(ids)s::text[] IS NULL OR r.local_id = ANY (%(ids)s))
+    FROM gone g
+    JOIN erpflow.erp_entity_sync_records r
+        ON r.sync_config_id = %(config)s AND r.local_id = g.local_id AND r.status <> 'deleted'
+    WHERE r.status IN ('synced', 'pending') AND r.agreed_local IS NOT NULL
       AND NOT EXISTS (
           SELECT 1 FROM erpflow.erp_rejects j
           WHERE j.sync_config_id = %(config)s AND j.direction = 'push' AND j.status = 'open'
@@ -115,8 +127,7 @@ BY_TABLE: Final = sql.SQL(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LocalRow:
+class LocalRow(msgspec.Struct, frozen=True):
     """A row that is new or may differ from what was agreed on; its columns as texts, as a push reads them.
 
     `remote_id` None: it is not tied to a record yet. `values` None: the row is gone, or marked as deleted.
@@ -132,8 +143,7 @@ class LocalRow:
     values: Texts | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tie:
+class Tie(msgspec.Struct, frozen=True):
     """What a row is tied to, and the version of the record that was last agreed on."""
 
     remote_id: str

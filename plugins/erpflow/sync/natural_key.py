@@ -8,13 +8,21 @@ from erpflow.mapping.model import Mapping
 from erpflow.mapping.paths import dig, dotted
 
 
-def natural_key_of(mapping: Mapping, record: dict[str, Any]) -> dict[str, Any]:
-    """The key by remote path, from a record in the vendor's shape; empty where a part has no value or is not pushed."""
-    key: dict[str, Any] = {}
-    for column in mapping.local.match_on:
-        spec = next((spec for spec in mapping.fields if spec.local == column and spec.pushes()), None)
-        value = dig(record, spec.paths[0]) if spec is not None else None
-        if spec is None or value is None or value == "" or isinstance(value, dict | list):
-            return {}
-        key[dotted(spec.paths[0])] = value
-    return key
+class NaturalKey:
+    """Gives the key of records in the vendor's shape, for one mapping."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        pushed = {spec.local: spec.paths[0] for spec in reversed(mapping.fields) if spec.pushes()}
+        paths = [pushed.get(column) for column in mapping.local.match_on]
+        known = [path for path in paths if path is not None]
+        self._paths = {dotted(path): path for path in known} if len(known) == len(paths) else {}
+
+    def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The key by remote path; empty where a part has no value or is not pushed."""
+        key: dict[str, Any] = {}
+        for name, path in self._paths.items():
+            value = dig(record, path)
+            if value is None or value == "" or isinstance(value, dict | list):
+                return {}
+            key[name] = value
+        return key

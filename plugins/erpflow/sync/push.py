@@ -6,9 +6,10 @@ again and merged, as a pull does it, and what then remains to be sent is sent in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import structlog
@@ -24,10 +25,11 @@ from erpflow.store.database import Database
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import OpenRequest, SyncRun
 from erpflow.store.tracked import Tracked
+from erpflow.sync.comparable import comparable
 from erpflow.sync.landing import Folder
 from erpflow.sync.merge import rules_of
 from erpflow.sync.planned import MOST_PLANNED, PlannedChange
-from erpflow.sync.pull import PullJob
+from erpflow.sync.pull import PullJob, hot_loop
 from erpflow.sync.pull import finish as finish_run
 from erpflow.sync.push_landing import Outgoing, PushLanding, RequestBatch, Scanned
 from erpflow.sync.push_map import PushMapper
@@ -35,7 +37,7 @@ from erpflow.sync.push_record import PushRecorder
 from erpflow.sync.push_scan import scan
 from erpflow.sync.push_send import PushSender
 from erpflow.sync.push_settle import Settler, cannot_settle
-from erpflow.sync.target import pull_target, push_lookups, tracked
+from erpflow.sync.target import compared_target, push_lookups, tracked
 from erpflow.vocabulary import (
     Counts,
     Deletes,
@@ -62,13 +64,14 @@ UNSETTLED = "gone at the vendor, or changed there again and again"
 
 Connect = Callable[[], AbstractContextManager[Connector]]
 OnProgress = Callable[[Counts], None]
+Batches = Callable[[], Iterator[RequestBatch]]
 
 
 def _silent(_counts: Counts) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PushJob:
     """Everything one push needs, read back from the id of its log: any task, on any worker, can build it.
 
@@ -130,17 +133,19 @@ class PushJob:
             sync_logs.finish_push(connection, self.run.log_id, steps=0, to=scanned.horizon if moves else None)
         return True
 
+    @cached_property
     def mapping(self) -> Mapping:
-        """The mapping of this run. Raises ConfigError naming file, line and key."""
+        """The mapping of this run, read once. Raises ConfigError naming file, line and key."""
         return load_mapping(self.mappings / self.run.mapping_path)
 
+    @cached_property
     def program(self) -> PushProgram:
         """The mapping of this run, compiled. Raises ConfigError."""
-        return compile_push(self.mapping())
+        return compile_push(self.mapping)
 
     def check(self) -> None:
         """Fail now, before anything is looked for, if the mapping, a table or the vendor does not allow a push."""
-        mapping = self.program().mapping
+        mapping = self.program.mapping
         spec = self.connector.spec.entities.get(self.run.entity)
         if spec is None or not spec.writes:
             raise ConfigError(
@@ -172,7 +177,7 @@ class PushJob:
         """
         if self.run.dry_run:
             return self._plan()
-        with self.database.session() as guard:
+        with hot_loop(), self.database.session() as guard:
             locks.hold_push(guard, self.run.config_id)
             token = attempts.next_token(guard, self.run.config_id)
             self._settle(guard, on_progress)
@@ -185,10 +190,10 @@ class PushJob:
             return sync_logs.summary(connection, self.run.log_id).counts
 
     def run_whole(self, *, on_progress: OnProgress = _silent) -> Counts:
-        """Extract, transform and load. Raises as `load` does."""
-        self.extract()
-        self.transform()
-        return self.load(on_progress=on_progress)
+        """Extract, then map and send at once. Raises as `load` does."""
+        with hot_loop():
+            self.extract()
+            return self.load(on_progress=on_progress)
 
     def settle_open(self) -> bool:
         """Settle what earlier pushes left open, before a pull takes their records for strangers.
@@ -230,40 +235,44 @@ class PushJob:
     def _send(
         self, guard: Connection, landing: PushLanding, token: int, on_progress: OnProgress
     ) -> list[tuple[str, str]]:
-        """Send what a landing holds; rows and records that changed at the vendor meanwhile."""
-        batches = list(self._batches(landing))
-        writes = [batch for batch in batches if not _is_delete(batch)]
-        deletes = [batch for batch in batches if _is_delete(batch)]
-        reread = self._send_all(guard, writes, token, on_progress)
-        if deletes and self.run.deletes_allowed is False:
-            self._keep(guard, deletes)
-        elif deletes:
-            self._approve(guard, sum(len(batch.requests) for batch in deletes))
-            if self.mapping().deletes.push is Deletes.IGNORE:
-                self._let_go(guard, deletes)
+        """Send what a landing holds; rows and records that changed at the vendor meanwhile.
+
+        Batches are read as they are sent, so that memory does not grow with their number.
+        """
+        found = self._found(landing)
+        writes = partial(self._batches, landing, deletes=False)
+        deletes = partial(self._batches, landing, deletes=True)
+        reread = self._send_all(guard, writes, found.creates + found.updates, token, on_progress)
+        if found.deletes and self.run.deletes_allowed is False:
+            self._keep(guard, deletes())
+        elif found.deletes:
+            self._approve(guard, found.deletes)
+            if self.mapping.deletes.push is Deletes.IGNORE:
+                self._let_go(guard, deletes())
             else:
-                reread += self._send_all(guard, deletes, token, on_progress)
+                reread += self._send_all(guard, deletes, found.deletes, token, on_progress)
         return reread
 
     def _send_all(
-        self, guard: Connection, batches: Sequence[RequestBatch], token: int, on_progress: OnProgress
+        self, guard: Connection, batches: Batches, rows: int, token: int, on_progress: OnProgress
     ) -> list[tuple[str, str]]:
-        """Send batches; as long as the vendor takes some, settle what is unclear and send what is left."""
-        reread: list[tuple[str, str]] = []
+        """Send batches of `rows` rows; as long as the vendor takes some, settle what is unclear and send the rest."""
+        reread: dict[tuple[str, str], None] = {}
         stalled = 0
-        while batches:
+        calls = -(-rows // self.connector.spec.entities[self.run.entity].bulk_size)
+        while rows:
             sender = PushSender(
                 run=self.run,
-                mapping=self.mapping(),
+                mapping=self.mapping,
                 database=self.database,
                 connect=self.connect,
                 make_recorder=self._recorder,
                 token=token,
-                workers=max(1, min(self.connector.spec.limits.concurrent, len(batches))),
+                workers=max(1, min(self.connector.spec.limits.concurrent, calls)),
                 done=frozenset(attempts.settled_in(guard, self.run.log_id)),
             )
-            sent = sender.send(iter(batches), on_sent=on_progress)
-            reread += [entry for entry in sent.reread if entry not in reread]
+            sent = sender.send(batches(), on_sent=on_progress)
+            reread |= dict.fromkeys(sent.reread)
             if not (sent.unknown or sent.unsent):
                 break
             stalled = 0 if self._settle(guard, on_progress) + sent.settled else stalled + 1
@@ -272,10 +281,10 @@ class PushJob:
                     f"{self.run.connection} {self.run.entity}: the vendor went away in the middle of a push; "
                     f"{sent.unknown + sent.unsent} rows are not sent. The next try goes on with them."
                 )
-        return reread
+        return list(reread)
 
     def _approve(self, guard: Connection, count: int) -> None:
-        mapping, total = self.mapping(), store.tied_count(guard, self.run.config_id)
+        mapping, total = self.mapping, store.tied_count(guard, self.run.config_id)
         share = mapping.deletes.at_most
         is_few = count <= 1 or count <= share * total
         if self.run.deletes_allowed or mapping.deletes.push is Deletes.IGNORE or is_few:
@@ -290,7 +299,7 @@ class PushJob:
             sample=(),
         )
 
-    def _keep(self, guard: Connection, deletes: Sequence[RequestBatch]) -> None:
+    def _keep(self, guard: Connection, deletes: Iterable[RequestBatch]) -> None:
         """A person has said no: the vendor's records stay, and the next run asks again."""
         for batch in deletes:
             counts = Counts(read=len(batch.requests), ignored=len(batch.requests))
@@ -298,7 +307,7 @@ class PushJob:
                 if sync_logs.note_batch(guard, self.run.log_id, batch.number):
                     sync_logs.add_ignored(guard, self.run.log_id, counts, reason="a person kept them")
 
-    def _let_go(self, guard: Connection, deletes: Sequence[RequestBatch]) -> None:
+    def _let_go(self, guard: Connection, deletes: Iterable[RequestBatch]) -> None:
         """Rows that were deleted here, and whose records stay: only a tombstone remains."""
         for batch in deletes:
             ids = [each.remote_id or "" for each in batch.requests]
@@ -317,7 +326,7 @@ class PushJob:
                 raise ConfigError(f"{vendor.spec.title} cannot be written to.")
             spec = vendor.spec.entities[self.run.entity]
             recorder = self._recorder(connection)
-            settlement = Settler(self.run, self.mapping(), spec, connection, vendor, recorder).settle_all()
+            settlement = Settler(self.run, self.mapping, spec, connection, vendor, recorder).settle_all()
             on_progress(settlement.counts)
             if settlement.unknown:
                 raise VendorUnavailable(
@@ -365,21 +374,24 @@ class PushJob:
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _scan(self, landing: PushLanding, *, ids: Sequence[str] | None = None) -> Scanned:
-        mapping = self.mapping()
+        mapping = self.mapping
         with self.database.session() as connection:
             table = self._tracked(connection, mapping)
         return scan(self.run, table, self.database, landing, version=mapping.version, writes=self._writes(), ids=ids)
 
     def _writes(self) -> frozenset[Operation]:
-        return self.mapping().writes & self.connector.spec.entities[self.run.entity].writes
+        return self.mapping.writes & self.connector.spec.entities[self.run.entity].writes
 
     def _map(self, landing: PushLanding, *, first: int = 1) -> int:
-        """Batches of requests, numbered from `first`: a number stands for one batch in the whole run."""
-        if landing.scanned() is None:
-            raise ConfigError(
-                "What changed here has not been looked for to the end, or was cleaned up. Clear the task push.extract."
-            )
-        program, number = self.program(), 0
+        return sum(1 for _ in self._mapped(landing, first=first))
+
+    def _mapped(self, landing: PushLanding, *, first: int = 1) -> Iterator[RequestBatch]:
+        """What the mapping makes of the changes, batch by batch; each lands before it is given.
+
+        Batches are numbered from `first`: a number stands for one batch in the whole run.
+        """
+        self._found(landing)
+        program, version, count = self.program, self.mapping.version, 0
         with self.database.session() as connection:
             mapper = PushMapper(
                 program,
@@ -389,14 +401,31 @@ class PushJob:
                 bulk_size=self.connector.spec.entities[self.run.entity].bulk_size,
             )
             for batch in mapper.batches((changed.changes for changed in landing.changes()), first=first):
-                number += 1
-                landing.put_requests(program.mapping.version, number, batch)
-            landing.finish_requests(program.mapping.version, number)
+                count += 1
+                landing.put_requests(version, count, batch)
+                yield batch
+            landing.finish_requests(version, count)
             sync_logs.note_total(connection, self.run.log_id, chunks=1)
-        return number
 
-    def _batches(self, landing: PushLanding) -> Sequence[RequestBatch]:
-        return list(landing.requests(self.mapping().version))
+    def _found(self, landing: PushLanding) -> Scanned:
+        """What a scan has found. Raises ConfigError when it has not finished."""
+        found = landing.scanned()
+        if found is None:
+            raise ConfigError(
+                "What changed here has not been looked for to the end, or was cleaned up. Clear the task push.extract."
+            )
+        return found
+
+    def _batches(self, landing: PushLanding, *, deletes: bool | None = None) -> Iterator[RequestBatch]:
+        """What is to be sent: all of it, or only the deletes, or only the rest. Mapped on the way if it is not yet."""
+        version = self.mapping.version
+        for batch in landing.requests(version) if landing.is_mapped(version) else self._mapped_alone(landing):
+            if deletes is None or _is_delete(batch) is deletes:
+                yield batch
+
+    def _mapped_alone(self, landing: PushLanding) -> Iterator[RequestBatch]:
+        with self._alone():
+            yield from self._mapped(landing)
 
     def _plan(self) -> Counts:
         """What would be sent; nothing is, and nothing is recorded but the plan."""
@@ -424,13 +453,17 @@ class PushJob:
             yield
 
     def _recorder(self, connection: Connection) -> PushRecorder:
-        mapping = self.mapping()
-        pulls = self.run.is_two_way
-        program = compile_pull(mapping) if pulls else None
+        """Records what was sent, and in our columns what the vendor makes of it, also where nothing is pulled."""
+        acknowledge.prepare(connection)
+        mapping = self.mapping
+        readable = comparable(mapping, self.run.config_direction)
+        program = compile_pull(readable) if readable is not None else None
         reader = None
         if program is not None:
-            target = pull_target(connection, program, connection_id=self.run.connection_id, where=self._where())
-            reader = acknowledge.reader(connection, target, self._tracked(connection, mapping))
+            where = self._where()
+            target = compared_target(connection, program, connection_id=self.run.connection_id, where=where)
+            table = tracked(connection, program.mapping, Direction.BIDIRECTIONAL, where=where)
+            reader = acknowledge.reader(connection, target, table)
         return PushRecorder(
             self.run,
             self.connector,
@@ -462,5 +495,5 @@ def _planned(each: Outgoing) -> PlannedChange:
         each.remote_id,
         each.local_id,
         dict(each.before) or None,
-        dict(each.after) or None,
+        dict(each.after or each.values or {}) or None,
     )

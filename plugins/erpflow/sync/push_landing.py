@@ -36,9 +36,9 @@ class LocalChange(msgspec.Struct, frozen=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A change in the vendor's shape. `request`: JSON of what is sent. `before` and `after`: our fields that change.
+    """A change in the vendor's shape. `request`: JSON of what is sent.
 
-    `values`: the whole row, which is agreed on once it is sent.
+    `values`: the whole row, which is agreed on once it is sent. `before` and `after`: the fields an update changes.
     """
 
     operation: Operation
@@ -134,6 +134,10 @@ class PushLanding:
     def finish_requests(self, version: str, batches: int) -> None:
         """Say how many batches there are."""
         self._put(f"requests/{version}", "mapped", MappedRequests(batches))
+
+    def is_mapped(self, version: str) -> bool:
+        """Whether all that the mapping of this version makes of the changes has landed."""
+        return self._find(f"requests/{version}", "mapped", MappedRequests) is not None
 
     def requests(self, version: str) -> Iterator[RequestBatch]:
         """Every batch. Raises ConfigError when one is gone, or was made with another mapping."""

@@ -58,11 +58,13 @@ class PushMapper:
         self._lookups = lookups
         self._connection = connection
         self._bulk_size = bulk_size
-        self._json = {spec.local for spec in self._mapping.fields if spec.type is FieldType.JSON}
+        self._json = {spec.local: None for spec in self._mapping.fields if spec.type is FieldType.JSON and spec.local}
         self._line_json = {
             child.local: {spec.local for spec in child.fields if spec.type is FieldType.JSON}
             for child in self._mapping.children
         }
+        # The columns that are sent as more than the texts they are read as.
+        self._translated = tuple(dict.fromkeys((*self._json, *lookups.columns, *self._line_json)))
 
     def batches(self, changes: Iterable[Sequence[LocalChange]], *, first: int = 1) -> Iterator[RequestBatch]:
         """Requests in batches of one operation, numbered from `first`.
@@ -117,12 +119,13 @@ class PushMapper:
     def _write(self, change: LocalChange, found: _Found, mapped: _Mapped) -> None:
         values, agreed = change.values or {}, change.agreed_local or {}
         is_update = change.operation is Operation.UPDATE
-        changed = [name for name in values if not is_update or values[name] != agreed.get(name)]
-        if is_update and not changed:
-            mapped.unchanged.append((change.local_id, change.hash))
-            return
+        changed: list[str] = []
         sent = values
         if is_update:
+            changed = [name for name in values if values[name] != agreed.get(name)]
+            if not changed:
+                mapped.unchanged.append((change.local_id, change.hash))
+                return
             names = self._program.with_companions(changed)
             sent = {name: self._sum(name, change) for name in names if name in values}
         try:
@@ -143,7 +146,7 @@ class PushMapper:
                 version=change.version,
                 agreed_remote=change.agreed_remote,
                 request=encode(request),
-                before={name: agreed.get(name) for name in changed} if is_update else {},
+                before={name: agreed.get(name) for name in changed},
                 after={name: sent[name] for name in changed},
                 values=values,
                 hash=change.hash,
@@ -168,18 +171,21 @@ class PushMapper:
     def _row(self, values: Texts, found: _Found) -> dict[str, Any]:
         """The values as the program takes them: JSON decoded, look-ups resolved, lines as rows."""
         problems: list[FieldProblem] = []
-        row: dict[str, Any] = {}
-        for name, text in values.items():
-            if name in self._line_json:
-                lines = json.loads(text or "[]")
-                row[name] = [self._line(name, line, number, found, problems) for number, line in enumerate(lines)]
-            else:
-                names = found.names.get(("", name)) if name in self._lookups.columns else None
-                value = self._value(name, text, names, problems)
-                row[name] = decode(value) if name in self._json and value is not None else value
+        row: dict[str, Any] = dict(values)
+        for name in self._translated:
+            if name in row:
+                row[name] = self._translate(name, row[name], found, problems)
         if problems:
             raise RecordRejected(problems)
         return row
+
+    def _translate(self, name: str, text: str | None, found: _Found, problems: list[FieldProblem]) -> Any:
+        if name in self._line_json:
+            lines = json.loads(text or "[]")
+            return [self._line(name, line, number, found, problems) for number, line in enumerate(lines)]
+        names = found.names.get(("", name)) if name in self._lookups.columns else None
+        value = self._value(name, text, names, problems)
+        return decode(value) if name in self._json and value is not None else value
 
     def _line(
         self, table: str, line: Texts, number: int, found: _Found, problems: list[FieldProblem]

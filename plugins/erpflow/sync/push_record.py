@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -22,7 +24,6 @@ from erpflow.store.pull import Batch, Connection
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.chunk import copy_text
 from erpflow.sync.push_landing import Outgoing, RefusedRow
-from erpflow.sync.push_map import decode
 from erpflow.vocabulary import ConflictKind, Counts, Operation, RemoteId, SyncLogId
 
 log = structlog.get_logger(__name__)
@@ -38,24 +39,31 @@ STATES = {
 DUPLICATE = "duplicate"
 
 Identify = Callable[[RawBytes], tuple[str, str | None]]
+Versions = dict[str, tuple[str | None, datetime | None]]
+"""The version of each record as the vendor writes it, and as a moment."""
 
 
 @dataclass(slots=True)
 class Settlement:
     """What the attempts of one call came to, before it is recorded.
 
-    `reread`: records that changed at the vendor, or vanished, while we wrote them. `counted`: what became of rows, for
-    the log of the run that sent them. `unknown` and `unsent`: how many attempts are still to be settled, or to be sent.
+    `written`: the records that were written, as the vendor has them now. `done`: the rows that the vendor has taken.
+    `created`: the attempts that made a record, by its id. `reread`: records that changed at the vendor,
+    or vanished, while we wrote them. `outcomes`: how many rows became what, for the log of the run that sent them.
+    `unknown` and `unsent`: how many attempts are still to be settled, or to be sent.
     """
 
     settled: list[Settled] = field(default_factory=list)
     pushed: list[Pushed] = field(default_factory=list)
+    written: Batch | None = None
     buried: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    created: dict[str, Attempt] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     refused: list[tuple[Attempt, tuple[FieldProblem, ...]]] = field(default_factory=list)
     conflicts: list[NewConflict] = field(default_factory=list)
     reread: list[tuple[str, str]] = field(default_factory=list)
-    counted: dict[SyncLogId, Counts] = field(default_factory=dict)
+    outcomes: dict[SyncLogId, Counter[str]] = field(default_factory=dict)
     unknown: int = 0
     unsent: int = 0
 
@@ -64,9 +72,14 @@ class Settlement:
         """What became of rows, whichever run sent them."""
         return sum(self.counted.values(), Counts())
 
-    def count(self, counts: Counts, log_id: SyncLogId) -> None:
-        """Add what became of a row that the run of `log_id` sent."""
-        self.counted[log_id] = self.counted.get(log_id, Counts()) + counts
+    @property
+    def counted(self) -> dict[SyncLogId, Counts]:
+        """What became of rows, for the log of the run that sent them."""
+        return {log_id: Counts(read=made.total(), **made) for log_id, made in self.outcomes.items()}
+
+    def count(self, made: Counter[str], log_id: SyncLogId) -> None:
+        """Add what became of rows that the run of `log_id` sent."""
+        self.outcomes.setdefault(log_id, Counter()).update(made)
 
 
 class PushRecorder:
@@ -84,12 +97,13 @@ class PushRecorder:
         mapping_version: str,
         zone: str = "UTC",
     ) -> None:
-        """`program` and `reader` are those of the pull; None for a config that only pushes."""
+        """`program` and `reader` read records back into our columns; None where nothing that is pushed can be."""
         self._run = run
         self._connector = connector
         self._connection = connection
         self.identify = identify
         self._program = program
+        self._programs: dict[str, PullProgram] = {}
         self._reader = reader
         self._version = mapping_version
 
@@ -106,30 +120,39 @@ class PushRecorder:
             log.warning("written_not_read", sync_log=self._run.log_id, records=len(results), reason=str(error))
             results = [_unread(attempt, result) for attempt, result in zip(made, results, strict=True)]
             pages = self._records(made, results, vendor)
-        states = self.states(pages)
+        versions, settlement.written = self._understood(pages)
         for attempt, result in zip(made, results, strict=True):
-            problems = result.problems
-            settlement.count(self._one(attempt, result, states, settlement), attempt.log_id or self._run.log_id)
+            if (became := self._one(attempt, result, versions, settlement)) is not None:
+                settlement.outcomes.setdefault(attempt.log_id or self._run.log_id, Counter())[became] += 1
             settlement.settled.append(
-                Settled(attempt.idempotency_key, STATES[result.outcome], result.remote_id, problems)
+                Settled.of(attempt.idempotency_key, STATES[result.outcome], result.remote_id, result.problems)
             )
         return settlement
 
     def record(self, settlement: Settlement, *, token: int | None) -> None:
         """Record a settlement, in the transaction at hand. Raises AlreadyRunning when another push has taken over."""
         run, connection = self._run, self._connection
+        known = self._tie(settlement)
         taken = attempts.settle(connection, run.config_id, settlement.settled, token=token)
         if taken != len(settlement.settled):
             raise taken_over(run)
-        acknowledge.tie(connection, settlement.pushed, run.ref)
         acknowledge.bury(connection, settlement.buried, run.ref)
-        history.record(connection, settlement.entries, run.ref)
+        # The first creation of a record needs no entry: its tie names the run.
+        again = [_created(remote_id, settlement.created[remote_id]) for remote_id in known & settlement.created.keys()]
+        history.record(connection, settlement.entries + again, run.ref)
         conflicts.record(connection, settlement.conflicts, run.ref)
         self._keep_refused(settlement)
-        done = [entry.local_id for entry in settlement.entries if entry.local_id is not None]
-        rejects.resolve_pushed(connection, run.config_id, done)
+        rejects.resolve_pushed(connection, run.config_id, settlement.done)
         for log_id, counts in settlement.counted.items():
             sync_logs.add_pushed(connection, log_id, counts)
+
+    def _tie(self, settlement: Settlement) -> set[str]:
+        """Tie what was written; which of the records had been known before."""
+        if not settlement.pushed:
+            return set()
+        if self._reader is None or settlement.written is None:
+            return acknowledge.tie(self._connection, settlement.pushed, self._run.ref)
+        return self._reader.tie(settlement.pushed, self._run.ref, settlement.written)
 
     def refuse(self, refused: Sequence[RefusedRow]) -> None:
         """Keep rows that the mapping cannot send."""
@@ -157,67 +180,49 @@ class PushRecorder:
 
     # -- one attempt ---------------------------------------------------------------------------------------------
 
-    def _one(
-        self, attempt: Attempt, result: WriteResult, states: Mapping[str, VendorState], settlement: Settlement
-    ) -> Counts:
+    def _one(self, attempt: Attempt, result: WriteResult, versions: Versions, settlement: Settlement) -> str | None:
+        """What became of the row: one of the outcomes in Counts; None while that is open."""
         outcome = result.outcome
         if outcome is Outcome.REJECTED:
             return self._rejected(attempt, result, settlement)
         if attempt.operation is Operation.DELETE and outcome in (Outcome.DONE, Outcome.MISSING):
             return self._deleted(attempt, settlement)
         if outcome is Outcome.DONE:
-            return self._written(attempt, result, states, settlement)
+            return self._written(attempt, result, versions, settlement)
         if outcome in (Outcome.STALE, Outcome.MISSING):
             settlement.reread.append((attempt.local_id, result.remote_id or attempt.remote_id or ""))
         settlement.unknown += outcome is Outcome.UNKNOWN
         settlement.unsent += outcome is Outcome.NOT_SENT
-        return Counts()
+        return None
 
-    def _written(
-        self, attempt: Attempt, result: WriteResult, states: Mapping[str, VendorState], settlement: Settlement
-    ) -> Counts:
+    def _written(self, attempt: Attempt, result: WriteResult, versions: Versions, settlement: Settlement) -> str:
         remote_id = result.remote_id or attempt.remote_id or ""
-        state = states.get(remote_id)
-        ours = attempt.agreed_local or {}
-        is_new = attempt.operation is Operation.CREATE
-        changed = list(ours) if is_new else list(attempt.before or {})
-        settlement.pushed.append(
-            Pushed(
-                local_id=attempt.local_id,
-                remote_id=remote_id,
-                remote_version=state.version if state else None,
-                remote_modified_at=state.modified_at if state else None,
-                agreed_local=ours,
-                agreed_remote=state.values if state else {name: ours.get(name) for name in changed},
-                local_hash=attempt.local_hash,
-            )
-        )
-        settlement.entries.append(
-            Entry(
-                remote_id=remote_id,
-                local_id=attempt.local_id,
-                direction="push",
-                change="created" if is_new else "updated",
-                before=None if is_new else attempt.before,
-                after={name: ours.get(name) for name in changed},
-            )
-        )
-        return Counts(read=1, created=int(is_new), updated=int(not is_new))
+        version, when = versions.get(remote_id, (None, None))
+        settlement.pushed.append(Pushed(attempt.idempotency_key, remote_id, version, when, remote_id in versions))
+        settlement.done.append(attempt.local_id)
+        if attempt.operation is Operation.CREATE:
+            settlement.created[remote_id] = attempt
+            return "created"
+        ours, before = attempt.agreed_local or {}, attempt.before or {}
+        after = {name: ours.get(name) for name in before}
+        settlement.entries.append(Entry(remote_id, attempt.local_id, "push", "updated", before, after))
+        return "updated"
 
-    def _deleted(self, attempt: Attempt, settlement: Settlement) -> Counts:
+    def _deleted(self, attempt: Attempt, settlement: Settlement) -> str:
         settlement.buried.append(attempt.remote_id or "")
         settlement.entries.append(
             Entry(attempt.remote_id, attempt.local_id, "push", "deleted", before=attempt.before, after=None)
         )
-        return Counts(read=1, deleted=1)
+        settlement.done.append(attempt.local_id)
+        return "deleted"
 
-    def _rejected(self, attempt: Attempt, result: WriteResult, settlement: Settlement) -> Counts:
+    def _rejected(self, attempt: Attempt, result: WriteResult, settlement: Settlement) -> str:
         is_duplicate = attempt.operation is Operation.CREATE and any(p.rule == DUPLICATE for p in result.problems)
         if is_duplicate:
             settlement.conflicts.append(self._collision(attempt, result))
-            return Counts(read=1, conflict=1)
+            return "conflict"
         settlement.refused.append((attempt, result.problems))
-        return Counts(read=1, rejected=1)
+        return "rejected"
 
     def _collision(self, attempt: Attempt, result: WriteResult) -> NewConflict:
         why = "; ".join(problem.message for problem in result.problems)
@@ -276,29 +281,45 @@ class PushRecorder:
 
     def states(self, records: Sequence[tuple[bytes, str]]) -> dict[str, VendorState]:
         """The records in our columns, by id; one that the mapping does not take is only identified."""
-        found: dict[str, VendorState] = {}
-        heads: list[tuple[str | None, ...]] = []
+        versions, batch = self._understood(records)
+        found = {name: VendorState(name, version, when, {}) for name, (version, when) in versions.items()}
+        if batch is not None and batch.count and self._reader is not None:
+            with self._connection.transaction():
+                found |= {state.remote_id: state for state in self._reader.read(batch)}
+        return found
+
+    def _understood(self, records: Sequence[tuple[bytes, str]]) -> tuple[Versions, Batch | None]:
+        """The version of each record, and those that the mapping takes as they are staged (None: nothing is pulled)."""
+        versions: Versions = {}
+        heads: dict[str, tuple[str | None, ...]] = {}
         rows: list[tuple[str | None, ...]] = []
         children: list[list[tuple[str | None, ...]]] = [[] for _ in self._program.children] if self._program else []
         for raw, zone in records:
             remote_id, version = self.identify(raw)
             when = self._connector.instant(version, zone=zone) if version else None
-            found[remote_id] = VendorState(remote_id, version, when, {})
-            if self._program is None or self._reader is None:
+            is_new = remote_id not in versions
+            versions[remote_id] = (version, when)
+            if self._program is None or not is_new:
                 continue
             try:
-                values, lines = self._program.with_zone(zone).map_record(raw)
+                values, lines = self._in_zone(self._program, zone).map_record(raw)
             except RecordRejected:
                 continue
-            heads.append((remote_id, "0", version, when.isoformat() if when else None))
+            heads[remote_id] = (remote_id, "0", version, when.isoformat() if when else None)
             rows.append(values)
             for child, child_rows in zip(children, lines, strict=True):
-                child.extend([(str(len(heads)), *line) for line in child_rows])
-        if heads and self._reader is not None:
-            batch = Batch(len(heads), copy_text(heads), copy_text(rows), [copy_text(child) for child in children])
-            with self._connection.transaction():
-                found |= {state.remote_id: state for state in self._reader.read(batch)}
-        return found
+                child.extend([(str(len(rows)), *line) for line in child_rows])
+        if self._program is None:
+            return versions, None
+        return versions, Batch(
+            len(rows), copy_text(list(heads.values())), copy_text(rows), [copy_text(child) for child in children]
+        )
+
+    def _in_zone(self, program: PullProgram, zone: str) -> PullProgram:
+        """The program for records whose naive times are in `zone`; compiled once for each zone."""
+        if zone not in self._programs:
+            self._programs[zone] = program.with_zone(zone)
+        return self._programs[zone]
 
 
 def _unread(attempt: Attempt, result: WriteResult) -> WriteResult:
@@ -316,14 +337,20 @@ def taken_over(run: SyncRun) -> AlreadyRunning:
     )
 
 
+def _created(remote_id: str, attempt: Attempt) -> Entry:
+    return Entry(remote_id, attempt.local_id, "push", "created", before=None, after=attempt.agreed_local)
+
+
 def _payload(value: Any) -> bytes:
     """A row or a request as it is kept with its reject."""
     return json.dumps(value, default=str, ensure_ascii=False).encode()
 
 
-def attempt_of(outgoing: Outgoing, *, key: str, external_id: str | None) -> Attempt:
-    """An attempt at what is to be sent. `external_id`: the path of the field that will tell who made the record."""
-    request: dict[str, Any] = decode(outgoing.request)
+def attempt_of(outgoing: Outgoing, request: dict[str, Any], *, key: str, external_id: str | None) -> Attempt:
+    """An attempt at what is to be sent; `request` is that, decoded.
+
+    `external_id`: the path of the field that will tell who made the record.
+    """
     if external_id is not None and outgoing.operation is Operation.CREATE:
         plant(request, parse_path(external_id), key)
     return Attempt(

@@ -87,13 +87,9 @@ def _change(row: LocalRow) -> LocalChange:
         local_id=row.local_id,
         remote_id=row.remote_id,
         version=row.version,
-        values=_texts(row.values),
-        agreed_local=_texts(row.agreed_local),
-        agreed_remote=_texts(row.agreed_remote),
+        values=row.values,
+        agreed_local=row.agreed_local,
+        agreed_remote=row.agreed_remote,
         hash=row.hash,
         modified_at=row.modified_at,
     )
-
-
-def _texts(values: store.Texts | None) -> dict[str, str | None] | None:
-    return dict(values) if values is not None else None

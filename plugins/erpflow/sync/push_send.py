@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import queue
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any
 
 import msgspec
 import structlog
@@ -33,7 +34,7 @@ from erpflow.store.database import Database
 from erpflow.store.pull import Connection
 from erpflow.store.push import Tie
 from erpflow.store.sync_logs import SyncRun
-from erpflow.sync.natural_key import natural_key_of
+from erpflow.sync.natural_key import NaturalKey
 from erpflow.sync.push_landing import Outgoing, RequestBatch
 from erpflow.sync.push_map import decode
 from erpflow.sync.push_record import DUPLICATE, PushRecorder, Settlement, attempt_of, taken_over
@@ -50,11 +51,13 @@ PATIENCE = 3
 Connect = Callable[[], AbstractContextManager[Connector]]
 MakeRecorder = Callable[[Connection], PushRecorder]
 OnSent = Callable[[Counts], None]
+Shapes = dict[str, dict[str, Any]]
+"""What is sent of each row of a batch in the vendor's shape, by local id."""
 
 
 def new_key() -> str:
     """An idempotency key: it travels to the vendor, where it may become the external id of a record."""
-    return f"erp-{uuid.uuid4().hex}"
+    return f"erp-{token_hex(16)}"
 
 
 @dataclass(slots=True)
@@ -175,6 +178,7 @@ class Courier:
     def __init__(self, sender: PushSender, connection: Connection, vendor: SupportsWrites) -> None:
         self._run = sender.run
         self._mapping = sender.mapping
+        self._key_of = NaturalKey(sender.mapping)
         self._done = sender.done
         self._token = sender.token
         self._connection = connection
@@ -187,17 +191,19 @@ class Courier:
         """Record, send, record. Raises what the vendor's connector raises; nothing is sent twice for it."""
         connection, run = self._connection, self._run
         with locks.shared(connection, run.config_id):
-            with connection.transaction():
-                if (batch.refused or batch.unchanged) and sync_logs.note_batch(connection, run.log_id, batch.number):
-                    self._recorder.refuse(batch.refused)
-                    self._recorder.refresh(batch.unchanged)
+            if batch.refused or batch.unchanged:
+                with connection.transaction():
+                    if sync_logs.note_batch(connection, run.log_id, batch.number):
+                        self._recorder.refuse(batch.refused)
+                        self._recorder.refresh(batch.unchanged)
             requests = [each for each in batch.requests if (each.local_id, each.operation.value) not in self._done]
             if not requests:
                 return Settlement()
             moved, standing = self._standing(requests)
             stale, fresh = self._sort_out(standing)
-            met, strangers = self._meet(fresh)
-            settlement = self._send(strangers) if strangers else Settlement()
+            shapes = {each.local_id: decode(each.request) for each in fresh}
+            met, strangers = self._meet(fresh, shapes)
+            settlement = self._send(strangers, shapes) if strangers else Settlement()
             settlement.reread += moved + [(each.local_id, each.remote_id or "") for each in stale] + met
             return settlement
 
@@ -224,13 +230,12 @@ class Courier:
         is_same = (tie.remote_id, tie.version) == (each.remote_id, each.version)
         return is_same and tie.status in ("synced", "pending") and not never_agreed
 
-    def _send(self, requests: Sequence[Outgoing]) -> Settlement:
+    def _send(self, requests: Sequence[Outgoing], shapes: Shapes) -> Settlement:
         connection, run = self._connection, self._run
         external_id = self._mapping.remote.external_id
-        made = [attempt_of(each, key=new_key(), external_id=external_id) for each in requests]
-        with connection.transaction():
-            if not attempts.record(connection, made, run.ref, token=self._token):
-                raise taken_over(run)
+        made = [attempt_of(each, shapes[each.local_id], key=new_key(), external_id=external_id) for each in requests]
+        if not attempts.record(connection, made, run.ref, token=self._token):
+            raise taken_over(run)
         changes = [self._change(each, attempt) for each, attempt in zip(requests, made, strict=True)]
         try:
             results = self._vendor.write(run.entity, changes)
@@ -277,22 +282,25 @@ class Courier:
                 stale.append(each)
         return stale, [each for each in requests if each not in stale]
 
-    def _meet(self, requests: Sequence[Outgoing]) -> tuple[list[tuple[str, str]], list[Outgoing]]:
+    def _meet(self, requests: Sequence[Outgoing], shapes: Shapes) -> tuple[list[tuple[str, str]], list[Outgoing]]:
         """Rows whose record is at the vendor already, by natural key, and belongs to nobody here: they are merged.
 
-        A config that only pushes has nothing to merge: it updates the record. Who is met is looked up for the batch.
+        A config that only pushes has nothing to merge: it updates the record. Of several rows that meet one record the
+        first takes it, as it would in a batch of its own. Who is met is looked up for the batch.
         """
-        creates = [each for each in requests if each.operation is Operation.CREATE]
-        keys = {each.local_id: key for each in creates if (key := natural_key_of(self._mapping, decode(each.request)))}
+        creates = [each.local_id for each in requests if each.operation is Operation.CREATE]
+        keys = {local_id: key for local_id in creates if (key := self._key_of(shapes[local_id]))}
         if not keys:
             return [], list(requests)
         found = dict(zip(keys, self._vendor.find(self._run.entity, list(keys.values())), strict=True))
         single = {local_id: names[0] for local_id, names in found.items() if len(names) == 1}
-        tied = acknowledge.tied_to(self._connection, list(single.values()), self._run.config_id)
+        tied = acknowledge.tied_to(self._connection, list(single.values()), self._run.config_id) if single else {}
         met = {local_id: name for local_id, name in single.items() if name not in tied}
         if self._run.is_two_way:
             return list(met.items()), [each for each in requests if each.local_id not in met]
-        return [], [_as_update(each, met[each.local_id]) if each.local_id in met else each for each in requests]
+        takers = {name: local_id for local_id, name in reversed(met.items())}
+        taken = {local_id: name for name, local_id in takers.items()}
+        return [], [_as_update(each, taken[each.local_id]) if each.local_id in taken else each for each in requests]
 
     def _linked(self, attempt: Attempt, result: WriteResult) -> WriteResult:
         """A create that the vendor refuses as a duplicate: the record that is there already, if it is nobody's yet.
@@ -302,7 +310,7 @@ class Courier:
         is_duplicate = any(problem.rule == DUPLICATE for problem in result.problems)
         if result.outcome is not Outcome.REJECTED or attempt.operation is not Operation.CREATE or not is_duplicate:
             return result
-        key = natural_key_of(self._mapping, attempt.request)
+        key = self._key_of(attempt.request)
         found = self._vendor.find(self._run.entity, [key])[0] if key else []
         if len(found) != 1:
             return result
@@ -313,4 +321,7 @@ class Courier:
 
 def _as_update(outgoing: Outgoing, remote_id: str) -> Outgoing:
     """A create as the update of a record that was met."""
-    return msgspec.structs.replace(outgoing, operation=Operation.UPDATE, remote_id=remote_id, before=outgoing.after)
+    values = outgoing.values or {}
+    return msgspec.structs.replace(
+        outgoing, operation=Operation.UPDATE, remote_id=remote_id, before=values, after=values
+    )

@@ -23,7 +23,7 @@ from erpflow.store import acknowledge, attempts
 from erpflow.store.attempts import Attempt
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import SyncRun
-from erpflow.sync.natural_key import natural_key_of
+from erpflow.sync.natural_key import NaturalKey
 from erpflow.sync.push_map import decode
 from erpflow.sync.push_record import DUPLICATE, PushRecorder, Settlement
 from erpflow.vocabulary import Operation, RemoteId
@@ -53,6 +53,7 @@ class Settler:
     ) -> None:
         self._run = run
         self._mapping = mapping
+        self._key_of = NaturalKey(mapping)
         self._spec = spec
         self._connection = connection
         self._vendor = vendor
@@ -68,8 +69,8 @@ class Settler:
             settlement = self._recorder.settle(open_ones, results, self._vendor)
             with self._connection.transaction():
                 self._recorder.record(settlement, token=None)
-            for log_id, counts in settlement.counted.items():
-                total.count(counts, log_id)
+            for log_id, made in settlement.outcomes.items():
+                total.count(made, log_id)
             total.reread += settlement.reread
             total.unknown += settlement.unknown
             log.info("attempts_settled", sync_log=self._run.log_id, attempts=len(open_ones))
@@ -89,10 +90,11 @@ class Settler:
         records = self._recorder.read(known, self._vendor) if known else []
         raw = {self._recorder.identify(record)[0]: record for record, _ in records}
         states = self._recorder.states(records)
+        made = self._find_made(open_ones)
         found = []
         for attempt in open_ones:
             if attempt.operation is Operation.CREATE:
-                found.append(self._create(attempt))
+                found.append(self._create(attempt, made.get(attempt.idempotency_key)))
             elif attempt.operation is Operation.DELETE:
                 found.append(self._delete(attempt, raw.get(attempt.remote_id or "")))
             else:
@@ -100,20 +102,32 @@ class Settler:
                 found.append(self._update(attempt, state.values if state else None))
         return found
 
-    def _create(self, attempt: Attempt) -> WriteResult:
+    def _find_made(self, open_ones: Sequence[Attempt]) -> dict[str, list[RemoteId]]:
+        """What creates may have made, by idempotency key, all looked for at once; those without a key are left out."""
+        keys = {attempt.idempotency_key: self._key(attempt) for attempt in open_ones if self._is_sought(attempt)}
+        sought = {name: key for name, key in keys.items() if key}
+        if not sought:
+            return {}
+        return dict(zip(sought, self._vendor.find(self._run.entity, list(sought.values())), strict=True))
+
+    def _is_sought(self, attempt: Attempt) -> bool:
+        return attempt.operation is Operation.CREATE and attempt.remote_id is None and not self._is_repeatable()
+
+    def _is_repeatable(self) -> bool:
+        return self._mapping.remote.external_id is None and self._spec.repeatable_create
+
+    def _key(self, attempt: Attempt) -> dict[str, Any]:
+        external_id = self._mapping.remote.external_id
+        return {external_id: attempt.idempotency_key} if external_id is not None else self._key_of(attempt.request)
+
+    def _create(self, attempt: Attempt, found: list[RemoteId] | None) -> WriteResult:
         if attempt.remote_id is not None:  # the vendor had said so, and only its record is still to be read
             return WriteResult(Outcome.DONE, RemoteId(attempt.remote_id))
-        external_id = self._mapping.remote.external_id
-        if external_id is not None:
-            (found,) = self._vendor.find(self._run.entity, [{external_id: attempt.idempotency_key}])
-        elif self._spec.repeatable_create:
+        if self._is_repeatable():
             change = Change(Operation.CREATE, attempt.idempotency_key, None, attempt.request)
             return self._vendor.write(self._run.entity, [change])[0]
-        else:
-            key = natural_key_of(self._mapping, attempt.request)
-            if not key:
-                return _unclear(attempt, "it carries neither an external id nor a natural key")
-            (found,) = self._vendor.find(self._run.entity, [key])
+        if found is None:
+            return _unclear(attempt, "it carries neither an external id nor a natural key")
         if not found:
             return WriteResult(Outcome.NOT_SENT)
         if len(found) > 1:

@@ -21,6 +21,10 @@ ADVICE: Final = {
     "VendorUnavailable": "Airflow tried several times. The next run reads what was missed, once the vendor is back.",
     "DatabaseUnavailable": "Airflow tried several times. See whether the application's Postgres is up.",
     "AlreadyRunning": "Look for an idle transaction in pg_stat_activity; then clear the task.",
+    "UnsettledWrites": (
+        "A push was killed, and the vendor has not said which of its writes arrived. Once the vendor answers, clear "
+        "the task: they are looked up first."
+    ),
     "DeletesNeedApproval": (
         "See whether so much is really gone. If it is, approve it under Required Actions in Airflow, or run "
         "erpflow sync run with --allow-deletes."

@@ -72,9 +72,22 @@ CREATE UNIQUE INDEX erp_rejects_open ON erpflow.erp_rejects (sync_config_id, rem
 CREATE UNIQUE INDEX erp_rejects_open_push ON erpflow.erp_rejects (sync_config_id, local_id)
     WHERE status = 'open' AND direction = 'push';
 
--- What was sent of a change: enough to settle it without the landing area.
+-- What was sent of a change: enough to settle it without the landing area, and gone once it is settled. Written for each
+-- record before it is sent, so it is json (jsonb costs Postgres as much as all the rest of the write) and there are no
+-- foreign keys.
 ALTER TABLE erpflow.erp_push_attempts
     ADD COLUMN batch integer NOT NULL DEFAULT 0,
-    ADD COLUMN agreed_local jsonb,
+    ADD COLUMN agreed_local json,
     ADD COLUMN local_hash bigint,
-    ADD COLUMN before jsonb;
+    ADD COLUMN before json,
+    ALTER COLUMN request TYPE json,
+    DROP CONSTRAINT erp_push_attempts_tenant_id_fkey,
+    DROP CONSTRAINT erp_push_attempts_sync_config_id_fkey;
+
+CREATE OR REPLACE FUNCTION erpflow.forget_sync_configs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM erpflow.erp_entity_sync_records WHERE sync_config_id IN (SELECT id FROM gone);
+    DELETE FROM erpflow.erp_record_history WHERE sync_config_id IN (SELECT id FROM gone);
+    DELETE FROM erpflow.erp_push_attempts WHERE sync_config_id IN (SELECT id FROM gone);
+    RETURN NULL;
+END $$;

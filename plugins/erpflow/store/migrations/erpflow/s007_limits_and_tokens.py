@@ -3,7 +3,7 @@
 from erpflow.store.migrate import run_script
 
 revision = "s007"
-down_revision = "s005"
+down_revision = "s006"
 branch_labels = None
 depends_on = None
 
