@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NewType
 
 TenantId = NewType("TenantId", str)
@@ -153,6 +154,17 @@ class RunRef:
     tenant_id: TenantId
     config_id: SyncConfigId
     log_id: SyncLogId | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What signs a request for about an hour. `version` counts the tokens of a connection; `facts` is what the vendor
+    said of the account when it gave the first one (its API address, the company's number).
+    """
+
+    value: str = field(repr=False)
+    version: int
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.http.hooks.http import HttpHook
@@ -24,11 +25,13 @@ class VendorHook(HttpHook):
     FIELDS: ClassVar[dict[str, Any]] = {}
 
     @contextmanager
-    def session(self, connector: type[Connector], *, tokens: Tokens | None = None) -> Iterator[tuple[Session, Account]]:
+    def session(
+        self, connector: type[Connector], *, tokens: Callable[[Account], Tokens] | None = None
+    ) -> Iterator[tuple[Session, Account]]:
         """The provider's session, signed as the connector wants, and the account it is for.
 
-        The provider sends what it does not know in a connection's extra as headers: the connector's own settings are
-        taken back.
+        `tokens` gives the access tokens of an account; only systems with OAuth ask for them. The provider sends what it
+        does not know in a connection's extra as headers: the connector's own settings are taken back.
         """
         with self.get_conn() as session:
             fields = self.get_connection(self.http_conn_id)
@@ -37,8 +40,9 @@ class VendorHook(HttpHook):
                 login=fields.login,
                 password=fields.password,
                 extra={name: value for name, value in fields.extra_dejson.items() if name in connector.spec.settings},
-                tokens=tokens,
             )
+            if connector.oauth is not None and tokens is not None:
+                account = replace(account, tokens=tokens(account))
             for setting in connector.spec.settings:
                 session.headers.pop(setting, None)
             session.auth = connector.auth(account)

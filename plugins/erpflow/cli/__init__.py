@@ -11,6 +11,7 @@ import sys
 import click
 
 from erpflow.cli.conflict import conflict
+from erpflow.cli.connect import connect
 from erpflow.cli.connection import connection
 from erpflow.cli.db import db
 from erpflow.cli.history import history
@@ -45,7 +46,8 @@ def erpflow(context: click.Context, *, debug: bool) -> None:
 
 
 COMMANDS = (
-    conflict, connection, db, history, mapping, plan, reconcile, reject, replay, sandbox, sync, template, version,
+    conflict, connect, connection, db, history, mapping, plan, reconcile, reject, replay, sandbox, sync, template,
+    version,
 )  # fmt: skip
 for command in COMMANDS:
     erpflow.add_command(command)

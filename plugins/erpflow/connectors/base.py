@@ -239,6 +239,16 @@ class Connector(ABC):
         """Where the requests of this account go: the connection's own address, or what the vendor says it is."""
         return account.address
 
+    @classmethod
+    def counted_as(cls, account: Account) -> str | None:
+        """What the vendor's limits count together: whoever asks in this name shares them. None: this connection alone.
+
+        Unless a vendor says otherwise a login at an address; with OAuth the login is the app, and says nothing of it.
+        """
+        if cls.oauth is not None or not account.login:
+            return None
+        return f"{account.address} {account.login}"
+
     @abstractmethod
     def check(self) -> CheckResult:
         """One cheap authenticated call. Never raises for a refused or absent vendor: that is its answer."""
