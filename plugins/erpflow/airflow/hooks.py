@@ -72,6 +72,28 @@ class ErpNextHook(VendorHook):
     }
 
 
+class VeeKaartHook(VendorHook):
+    """VeeKaart: the password is the store's API key; it goes as `Authorization: Bearer …`."""
+
+    conn_type = "veekaart"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "veekaart_default"
+    hook_name = "VeeKaart"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "login", "extra"],
+        "relabeling": {"host": "Store URL", "password": "API key"},
+        "placeholders": {"host": "https://store.example.com"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "path_prefix": {
+            "label": "Path prefix",
+            "description": "Empty for the documented API. /api/sync for a store that takes rows there without a key.",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
 HOOKS: dict[str, type[VendorHook]] = {hook.conn_type: hook for hook in VendorHook.__subclasses__()}
 
 

@@ -44,6 +44,7 @@ class EntitySpec:
     a delete that names an outdated `modified` is refused by the vendor itself (`Outcome.STALE`); without it the engine
     reads before it writes. `repeatable_create`: a create sent twice with one idempotency key makes one record.
     `deleted_feed`: the vendor lists what was deleted (`SupportsDeletedFeed`); otherwise a full read tells.
+    `replaces`: an update replaces the whole record, so all that a mapping has of it goes along.
     """
 
     remote: str
@@ -56,6 +57,7 @@ class EntitySpec:
     checks_version: bool = False
     repeatable_create: bool = False
     deleted_feed: bool = False
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,7 @@ class Transport:
             cost=cost,
         )
         attempt, renewed = 1, False
+        torn: ErpflowError | None = None  # a write of which an earlier attempt may have done what a later one did not
         while True:
             outcome = self._attempt(call)
             if not renewed and _is_refusal(outcome) and self._renewed():
@@ -179,7 +180,9 @@ class Transport:
                 return outcome
             wait = self._wait(call, outcome, attempt)
             if wait is None:
-                raise self._redacted(outcome.error)
+                raise self._redacted(torn or outcome.error)
+            if method not in _IDEMPOTENT and getattr(outcome.error, "maybe_done", False):
+                torn = outcome.error
             log.warning(
                 "tried_again",
                 **call.names,
