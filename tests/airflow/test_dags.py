@@ -11,10 +11,12 @@ from airflow.sdk import DAG
 
 from tests.airflow.conftest import PROJECT
 
-DAG_IDS = (
-    *("erpnext__customer", "erpnext__product", "erpnext__order"),
-    *("veekaart__product", "veekaart__inventory", "veekaart__price"),
-)
+ENTITIES = {
+    "erpnext": ("customer", "product", "order"),
+    "sap_b1": ("customer", "contact", "product", "order", "invoice", "payment"),
+    "veekaart": ("product", "inventory", "price"),
+}
+DAG_IDS = tuple(f"{system}__{entity}" for system, entities in ENTITIES.items() for entity in entities)
 IN_ORDER_IDS = ("veekaart__full",)
 RECONCILE_IDS = tuple(f"{dag_id}__reconcile" for dag_id in DAG_IDS)
 SERVICE_IDS = ("erpflow__watch", "erpflow__retention")
@@ -93,8 +95,8 @@ def test_every_dag_explains_itself_and_is_tagged(dags: dict[str, DAG], dag_id: s
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_only_what_asks_the_vendor_waits_in_its_pool(dags: dict[str, DAG], dag_id: str) -> None:
     pools = {task.task_id: task.pool for task in dags[dag_id].tasks}
-    pool = f"erpflow_{dag_id.split('__')[0]}"
-    assert pools.pop("sync.extract") == pools.pop("sync.push_load", pool) == pool
+    own = f"erpflow_{dag_id.split('__')[0]}"
+    assert pools.pop("sync.extract") == pools.pop("sync.push_load", own) == own
     assert set(pools.values()) == {"default_pool"}
 
 
@@ -166,7 +168,7 @@ def test_a_full_sync_waits_for_each_entity_before_the_next(dags: dict[str, DAG],
     assert dag.schedule is None
 
 
-@pytest.mark.parametrize("file", ["erpnext.py", "veekaart.py", "erpflow_watch.py", "erpflow_retention.py"])
+@pytest.mark.parametrize("file", [*(f"{system}.py" for system in ENTITIES), "erpflow_watch.py", "erpflow_retention.py"])
 def test_parsing_imports_nothing_heavy(file: str) -> None:
     """A task parses its DAG file again: what is imported there is paid by every task."""
     program = (

@@ -94,6 +94,48 @@ class VeeKaartHook(VendorHook):
     }
 
 
+class SapB1Hook(VendorHook):
+    """SAP Business One: a user of one company, signed in to its Service Layer with a session."""
+
+    conn_type = "sap_b1"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "sap_b1_default"
+    hook_name = "SAP Business One"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "extra"],
+        "relabeling": {"host": "Service Layer URL", "login": "User", "password": "Password"},
+        "placeholders": {"host": "https://b1.example.com:50000", "login": "erpflow"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "company_db": {
+            "label": "Company database",
+            "description": "The database of the company, such as SBODEMOUS.",
+            "schema": {"type": "string"},
+        },
+        "time_zone": {
+            "label": "Time zone of the server",
+            "description": "Such as Europe/Berlin: Business One writes times without one.",
+            "schema": {"type": "string"},
+        },
+        "version": {
+            "label": "Version of the Service Layer",
+            "description": "v2 (OData 4), or v1 (OData 3) on old patches.",
+            "schema": {"type": ["string", "null"], "enum": ["v2", "v1"]},
+        },
+        "fields": {
+            "label": "More fields",
+            "description": "By entity: customer: U_Tier, Website; order: U_Channel",
+            "schema": {"type": ["string", "null"]},
+        },
+        "payments_from": {
+            "label": "Payments from",
+            "description": "The first day of which payments are read; all if empty.",
+            "schema": {"type": ["string", "null"], "format": "date"},
+        },
+    }
+
+
 HOOKS: dict[str, type[VendorHook]] = {hook.conn_type: hook for hook in VendorHook.__subclasses__()}
 
 
