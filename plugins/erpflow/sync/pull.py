@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,6 @@ PAGES_AHEAD = 8
 CHUNKS_AHEAD = 1
 SWITCH_INTERVAL_S = 0.0005
 
-Clock = Callable[[], datetime]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
 
 @dataclass(slots=True)
 class Progress:
@@ -80,7 +74,6 @@ class PullJob:
     connector: type[Connector]
     landing: Landing
     mappings: Path
-    clock: Clock = _utc_now
 
     @classmethod
     def open(
@@ -431,10 +424,10 @@ class PullJob:
         return bytes(self.connector.split(self.run.entity, landed.raw)[position]), landed.zone
 
     def _transformer(self, program: PullProgram, connection: sync_logs.Connection) -> Transformer:
-        until = min(self.clock(), self.run.window.until or datetime.max.replace(tzinfo=UTC))
-        if not self.connector.spec.entities[self.run.entity].ordered:
-            # What changes behind a read that follows no order is not met again: the cursor stays before its start.
-            until = min(until, self.run.started_at)
+        # What changes, or is committed late, behind a page that was read is not met again: the cursor stays before the
+        # start, however long the reading takes, and the next run begins there, less the overlap.
+        started = self.run.started_at
+        until = min(started, self.run.window.until or started)
         needs_ids = self._finds_deletes() in (Finding.SWEEP, Finding.NAMED)
         on_seen = self.landing.put_seen if needs_ids else None
         return Transformer(self.run, self.connector, program, connection, until=until, on_seen=on_seen)

@@ -124,8 +124,8 @@ class Transformer:
         self._add_retried(batch, retried)
         pending: Chunk | None = None
         for page in pages:
-            if not self._ordered and page.number == 1 and page.server_time is not None:
-                self._until = min(self._until, page.server_time)  # by the clock that dates the records
+            if page.number == 1 and page.server_time is not None:
+                self._until = min(self._until, page.server_time)  # the start by the clock that dates the records
             if batch.is_full():
                 if pending is not None:
                     yield pending
