@@ -27,6 +27,10 @@ CONTENT: Final = """
 SELECT count(*), coalesce(sum(hashtextextended(concat_ws(E'\\x01', {values}), 0)::numeric), 0)::text FROM {table}
 """
 
+VERSIONS: Final = (
+    "SELECT count(*), coalesce(sum(hashtextextended(ctid::text || xmin::text, 0)::numeric), 0)::text FROM {}"
+)
+
 
 @contextmanager
 def fresh_database(server: Server, name: str) -> Iterator[str]:
@@ -57,6 +61,14 @@ def content(database_url: str, schema: str, *, address_prefix: str) -> tuple[int
         sql.SQL("coalesce({}, E'\\x02')").format(sql.SQL(form).format(sql.Identifier(name))) for form, name in columns
     ]
     statement = sql.SQL(CONTENT).format(values=sql.SQL(", ").join(values), table=sql.Identifier(schema, "customers"))
+    with psycopg.connect(database_url) as connection:
+        row: Any = connection.execute(statement).fetchone()
+    return int(row[0]), str(row[1])
+
+
+def versions(database_url: str, schema: str) -> tuple[int, str]:
+    """Rows of `<schema>.customers` and a sum over their physical versions: it changes with every write to the table."""
+    statement = sql.SQL(VERSIONS).format(sql.Identifier(schema, "customers"))
     with psycopg.connect(database_url) as connection:
         row: Any = connection.execute(statement).fetchone()
     return int(row[0]), str(row[1])
