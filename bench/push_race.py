@@ -138,7 +138,10 @@ class PushRace:
         database.settle(job.database_url)
         folder = Path(job.folder)
         environment = {"PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
-        return measure.run([sys.executable, "-m", module], job, cwd=folder, env=environment)
+        before = database.server_cpu_seconds(job.database_url)
+        measured = measure.run([sys.executable, "-m", module], job, cwd=folder, env=environment)
+        computed = database.server_cpu_seconds(job.database_url) - before
+        return replace(measured, notes={**measured.notes, "database_cpu_seconds": computed})
 
     def _result(self, load: str, repetition: int, count: int, measured: Measured) -> Result:
         self._tell(f"{count:>9,} {NAME:<24} {load:<22} {measured.seconds:8.2f} s {measured.peak_mib:6.0f} MiB")

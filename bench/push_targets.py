@@ -22,14 +22,16 @@ CYCLE_AT_MOST: Final = 2.0
 class Pushing:
     """The medians of the repetitions of one load; seconds, microseconds, MiB.
 
-    `cost_us`: per record and without the vendor's time; None for a cycle. `share`: of the allowed rate, with `refused`
-    requests beyond it; None where every rate is allowed.
+    `cpu_seconds`: what erpflow computed, `database_cpu_seconds`: what Postgres did. `cost_us`: per record and without
+    the vendor's time; None for a cycle. `share`: of the allowed rate, with `refused` requests beyond it; None where
+    every rate is allowed.
     """
 
     load: str
     records: int
     seconds: float
     cpu_seconds: float
+    database_cpu_seconds: float
     peak_mib: float
     cost_us: float | None
     share: float | None
@@ -59,6 +61,7 @@ def _median(load: str, group: Sequence[Result]) -> Pushing:
         records=group[0].records,
         seconds=median(result.measured.seconds for result in group),
         cpu_seconds=median(note["cpu_seconds"] for note in notes),
+        database_cpu_seconds=median(note["database_cpu_seconds"] for note in notes),
         peak_mib=median(result.measured.peak_mib for result in group),
         cost_us=median(map(_cost_us, group)) if met_vendor and not is_rate else None,
         share=median(_rate(note) for note in notes) / float(load.removeprefix("rate ")) if is_rate else None,

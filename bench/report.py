@@ -63,7 +63,7 @@ def _pushes(pushed: Sequence[Pushing]) -> Table:
     """Pushes, rates and cycles. “own µs” is erpflow's time per record, the vendor's taken off."""
     table = Table(title="Towards the vendor", title_justify="left")
     table.add_column("median of each", no_wrap=True)
-    for column in ("records", "job s", "CPU s", "own µs", "of the rate", "refused", "MiB"):
+    for column in ("records", "job s", "CPU s", "Postgres CPU s", "own µs", "of the rate", "refused", "MiB"):
         table.add_column(column, justify="right", no_wrap=True)
     for each in pushed:
         table.add_row(
@@ -71,6 +71,7 @@ def _pushes(pushed: Sequence[Pushing]) -> Table:
             f"{each.records:,}",
             f"{each.seconds:.2f}",
             f"{each.cpu_seconds:.2f}",
+            f"{each.database_cpu_seconds:.2f}",
             f"{each.cost_us:.1f}" if each.cost_us is not None else "",
             f"{each.share:.1%}" if each.share is not None else "",
             str(each.refused) if each.share is not None else "",
