@@ -19,7 +19,7 @@ demo: install ## Run everything on this machine and sync the demo data (ARGS=--e
 	@$(BIN)/python -m stack demo $(ARGS)
 
 test: install ## Run the whole test suite (ARGS=tests/unit: a part of it)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 
 lint: install ## Check style, types, the direction of imports, module sizes and the lock
 	@$(BIN)/ruff check .

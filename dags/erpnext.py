@@ -1,8 +1,8 @@
-"""ERPNext: what is synced, and how often the DAG looks whether a sync is due."""
+"""ERPNext: what is synced."""
 
 from __future__ import annotations
 
-from erpflow.airflow.dags import sync_dag
+from erpflow.airflow.systems import dags_of
 
 TABLES = {
     "customer": "app.customers",
@@ -10,7 +10,4 @@ TABLES = {
     "order": "app.orders",
 }
 
-for entity, table in TABLES.items():
-    globals()[f"erpnext__{entity}"] = sync_dag(
-        system="erpnext", title="ERPNext", entity=entity, table=table, cron="*/5 * * * *"
-    )
+globals().update(dags_of("erpnext", "ERPNext", TABLES))

@@ -18,8 +18,9 @@ import requests
 from rich.console import Console
 
 from erpflow.errors import ConfigError, ErpflowError
+from erpflow.store.cipher import FERNET_VARIABLE
 from erpflow.store.database import URL_VARIABLE
-from erpflow.store.vault import FERNET_VARIABLE, METADATA_VARIABLE
+from erpflow.store.vault import METADATA_VARIABLE
 from stack import demo_syncs, outcome
 from stack.bring_up import Stack
 from stack.demo_systems import System, chosen

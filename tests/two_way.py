@@ -262,7 +262,8 @@ class TwoWayShop(Shop):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.do("UPDATE erpflow.erp_sync_configs SET direction = 'bidirectional'")
+        if self.is_new:
+            self.do("UPDATE erpflow.erp_sync_configs SET direction = 'bidirectional'")
 
     def configure(self, *, conflict: str | None = None, direction: str | None = None, entity: str = "customer") -> None:
         """Change a config, and its mapping with it."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NewType
 
 TenantId = NewType("TenantId", str)
@@ -57,6 +58,29 @@ class ConflictKind(StrEnum):
     LOCAL_DELETED_REMOTE_UPDATED = "local_deleted_remote_updated"
     BOTH_CREATED = "both_created"
     UNIQUE_COLLISION = "unique_collision"
+
+
+class FindingKind(StrEnum):
+    """What a reconciliation finds when it compares both sides whole.
+
+    `missing_here`: the vendor has it and we do not. `missing_there`: a row whose record is gone, or was never made.
+    `different`: both are there, and fields differ. `duplicate_here`, `duplicate_there`: one natural key several times.
+    `rejected`: a record that cannot become a row. `frozen`: a record in conflict, which waits for a person.
+    """
+
+    MISSING_HERE = "missing_here"
+    MISSING_THERE = "missing_there"
+    DIFFERENT = "different"
+    DUPLICATE_HERE = "duplicate_here"
+    DUPLICATE_THERE = "duplicate_there"
+    REJECTED = "rejected"
+    FROZEN = "frozen"
+
+
+REPAIRABLE = (
+    FindingKind.MISSING_HERE, FindingKind.MISSING_THERE, FindingKind.DIFFERENT, FindingKind.DUPLICATE_HERE,
+)  # fmt: skip
+"""The kinds that a repair may mend; the others are for people."""
 
 
 class Deletes(StrEnum):
@@ -130,6 +154,17 @@ class RunRef:
     tenant_id: TenantId
     config_id: SyncConfigId
     log_id: SyncLogId | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What signs a request for about an hour. `version` counts the tokens of a connection; `facts` is what the vendor
+    said of the account when it gave the first one (its API address, the company's number).
+    """
+
+    value: str = field(repr=False)
+    version: int
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

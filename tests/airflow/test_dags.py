@@ -11,7 +11,14 @@ from airflow.sdk import DAG
 
 from tests.airflow.conftest import PROJECT
 
-DAG_IDS = ("erpnext__customer", "erpnext__product", "erpnext__order")
+ENTITIES = {
+    "erpnext": ("customer", "product", "order"),
+    "sap_b1": ("customer", "contact", "product", "order", "invoice", "payment"),
+    "veekaart": ("product", "inventory", "price"),
+}
+DAG_IDS = tuple(f"{system}__{entity}" for system, entities in ENTITIES.items() for entity in entities)
+IN_ORDER_IDS = ("veekaart__full",)
+RECONCILE_IDS = tuple(f"{dag_id}__reconcile" for dag_id in DAG_IDS)
 SERVICE_IDS = ("erpflow__watch", "erpflow__retention")
 
 HEAVY = (
@@ -38,8 +45,8 @@ def dags() -> dict[str, DAG]:
     return dict(bag.dags)
 
 
-def test_there_is_a_dag_for_each_connector_and_entity_and_for_each_service(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {*DAG_IDS, *SERVICE_IDS}
+def test_there_are_two_dags_for_each_connector_and_entity_and_one_for_each_service(dags: dict[str, DAG]) -> None:
+    assert set(dags) == {*DAG_IDS, *RECONCILE_IDS, *IN_ORDER_IDS, *SERVICE_IDS}
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -48,7 +55,8 @@ def test_a_sync_dag_plans_then_pulls_then_pushes_if_its_mapping_does_then_finish
 ) -> None:
     dag = dags[dag_id]
     system, entity = dag_id.split("__")
-    both_ways = "direction: bidirectional" in (PROJECT / f"include/mappings/{system}/{entity}.yaml").read_text()
+    mapping = (PROJECT / f"include/mappings/{system}/{entity}.yaml").read_text()
+    both_ways = "direction: bidirectional" in mapping or "direction: push" in mapping
     chain = ["sync.extract", "sync.transform", "sync.load"]
     chain += ["sync.push_extract", "sync.push_transform", "sync.push_load"] if both_ways else []
     expected = {task: [following] for task, following in zip(chain, [*chain[1:], "finish"], strict=True)}
@@ -87,8 +95,51 @@ def test_every_dag_explains_itself_and_is_tagged(dags: dict[str, DAG], dag_id: s
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_only_what_asks_the_vendor_waits_in_its_pool(dags: dict[str, DAG], dag_id: str) -> None:
     pools = {task.task_id: task.pool for task in dags[dag_id].tasks}
-    assert pools.pop("sync.extract") == pools.pop("sync.push_load", "erpflow_erpnext") == "erpflow_erpnext"
+    own = f"erpflow_{dag_id.split('__')[0]}"
+    assert pools.pop("sync.extract") == pools.pop("sync.push_load", own) == own
     assert set(pools.values()) == {"default_pool"}
+
+
+@pytest.mark.parametrize("dag_id", RECONCILE_IDS)
+def test_a_reconciliation_reads_compares_and_repairs_for_each_config_then_finishes_whatever_happened(
+    dags: dict[str, DAG], dag_id: str
+) -> None:
+    dag = dags[dag_id]
+    system, entity, _ = dag_id.split("__")
+    chain = ["reconcile.extract", "reconcile.compare", "reconcile.repair"]
+    expected = {task: [following] for task, following in zip(chain, [*chain[1:], "finish"], strict=True)}
+    assert {task: sorted(dag.get_task(task).downstream_task_ids) for task in dag.task_ids} == {
+        **expected,
+        "plan": sorted(["finish", *chain]),
+        "finish": [],
+    }
+    assert dag.get_task("finish").trigger_rule == "all_done"
+    assert {task.task_id: task.pool for task in dag.tasks if task.pool != "default_pool"} == {
+        "reconcile.extract": f"erpflow_{system}",
+        "reconcile.repair": f"erpflow_{system}",
+    }
+    assert dag.doc_md is not None
+    assert f"include/mappings/{system}/{entity}.yaml" in dag.doc_md
+    assert {"erpflow", system, entity, "reconcile"} == set(dag.tags)
+    assert set(dag.params) == {"connection", "repair", "kinds", "allow_deletes"}
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+
+
+@pytest.mark.parametrize("dag_id", RECONCILE_IDS)
+def test_a_reconciliation_of_everything_comes_once_a_week_and_repairs_nothing_by_itself(
+    dags: dict[str, DAG], dag_id: str
+) -> None:
+    dag = dags[dag_id]
+    assert "0 3 * * 0" in repr(dag.timetable)
+    assert dag.params["repair"] is False
+    assert dag.params["kinds"] is None
+
+
+def test_only_kinds_that_can_be_repaired_can_be_asked_for(dags: dict[str, DAG]) -> None:
+    param = dags[RECONCILE_IDS[0]].params.get_param("kinds")
+    assert param.resolve(["different", "missing_here"]) == ["different", "missing_here"]
+    with pytest.raises(Exception, match="'frozen' is not one of"):
+        param.resolve(["frozen"])
 
 
 def test_a_scheduled_run_covers_the_interval_before_it(dags: dict[str, DAG]) -> None:
@@ -104,7 +155,20 @@ def test_a_service_runs_once_at_a_time_and_misses_nothing_by_pausing(dags: dict[
     assert dag.doc_md is not None
 
 
-@pytest.mark.parametrize("file", ["erpnext.py", "erpflow_watch.py", "erpflow_retention.py"])
+@pytest.mark.parametrize("dag_id", IN_ORDER_IDS)
+def test_a_full_sync_waits_for_each_entity_before_the_next(dags: dict[str, DAG], dag_id: str) -> None:
+    dag = dags[dag_id]
+    order = [task.task_id for task in dag.topological_sort()]
+    assert order == ["product", "inventory", "price"]
+    for task, following in zip(order, [*order[1:], None], strict=True):
+        step = dag.get_task(task)
+        assert step.downstream_task_ids == ({following} if following else set())
+        assert (step.trigger_dag_id, step.wait_for_completion) == (f"veekaart__{task}", True)
+        assert step.trigger_dag_id in dags
+    assert dag.schedule is None
+
+
+@pytest.mark.parametrize("file", [*(f"{system}.py" for system in ENTITIES), "erpflow_watch.py", "erpflow_retention.py"])
 def test_parsing_imports_nothing_heavy(file: str) -> None:
     """A task parses its DAG file again: what is imported there is paid by every task."""
     program = (

@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate
+from typing import Any
 
 import pytest
 
 from erpflow.errors import ConfigError, DatabaseUnavailable
 from erpflow.store.connections import add_connection
 from erpflow.store.database import Database
-from erpflow.store.rate_limits import PostgresLimiter
-from erpflow.vocabulary import ConnectionId
+from erpflow.store.rate_limits import HORIZON_S, PostgresLimiter
+from erpflow.vocabulary import ConnectionId, TenantId
 
 
 @dataclass(frozen=True)
 class Limits:
-    per_second: float | None
+    per_second: float | None = None
+    per_minute: float | None = None
+    per_hour: float | None = None
+    per_day: float | None = None
+    concurrent: int | None = None
+
+
+class Waited(Exception):
+    """The limiter would sleep; `seconds` long."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+def limiter_of(database: Database, connection_id: ConnectionId, limits: Limits, **more: Any) -> PostgresLimiter:
+    """A limiter that tells how long it would sleep instead of sleeping."""
+
+    def sleep(seconds: float) -> None:
+        raise Waited(seconds)
+
+    return PostgresLimiter(database, connection_id, limits, sleep=sleep, **more)
 
 
 @pytest.fixture
@@ -33,133 +57,261 @@ def connection_id(database: Database, request: pytest.FixtureRequest) -> Connect
 # Rates are slow and pauses long here: a busy machine may stall for seconds without making a test wrong.
 
 
-def test_slots_are_as_far_apart_as_the_rate_says(database: Database, connection_id: ConnectionId) -> None:
-    limiter = PostgresLimiter(database, connection_id, Limits(per_second=0.01), patience=1000)
-    waits = [limiter.acquire() for _ in range(4)]
-    assert waits[0] == 0
-    # Each wait is a hundred seconds more than the one before, less the time that passed between the two calls.
-    assert all(50 < after - before <= 100 for before, after in pairwise(waits))
-    limiter.close()
+@pytest.mark.parametrize(
+    ("limits", "free", "shortest", "longest"),
+    [
+        (Limits(per_second=0.01), 1, 50, 106),  # evenly spaced, a little wider than allowed
+        (Limits(per_minute=0.5), 1, 60, 122),
+        (Limits(per_hour=5), 5, 3000, 3720),  # an hour may be used up at once
+        (Limits(per_day=7), 7, 80_000, 90_000),
+        (Limits(per_second=1000, per_hour=3, per_day=1000), 3, 3000, 3720),
+    ],
+)
+def test_a_limit_lets_through_what_it_allows_and_tells_when_it_opens(
+    database: Database, connection_id: ConnectionId, limits: Limits, free: int, shortest: float, longest: float
+) -> None:
+    with closing(limiter_of(database, connection_id, limits)) as limiter:
+        assert all(limiter.acquire() < 0.5 for _ in range(free))
+        assert all(shortest < limiter.acquire() <= longest for _ in range(5))
+
+
+def test_a_request_counts_as_much_as_the_vendor_counts_it(database: Database, connection_id: ConnectionId) -> None:
+    with closing(limiter_of(database, connection_id, Limits(per_hour=100))) as limiter:
+        assert limiter.acquire(60) == 0
+        assert limiter.acquire(41) > 3000
+        assert limiter.acquire(40) == 0
+        assert limiter.acquire(0.5) > 3000
+
+
+def test_what_costs_more_than_is_ever_allowed_has_the_hour_to_itself(
+    database: Database, connection_id: ConnectionId
+) -> None:
+    with closing(limiter_of(database, connection_id, Limits(per_hour=100))) as limiter:
+        assert limiter.acquire(500) == 0
+        assert limiter.acquire() > 3000
+
+
+def test_an_hour_later_there_is_room_again_and_not_before(database: Database, connection_id: ConnectionId) -> None:
+    def later(minutes: int) -> None:
+        with database.transaction() as connection:
+            connection.execute(
+                "UPDATE erpflow.erp_rate_accounts SET hour_newest = hour_newest - %s"
+                " WHERE account = (SELECT account FROM erpflow.erp_rate_limits WHERE connection_id = %s)",
+                [minutes, connection_id],
+            )
+
+    with closing(limiter_of(database, connection_id, Limits(per_hour=3))) as limiter:
+        assert [limiter.acquire() for _ in range(3)] == [0, 0, 0]
+        later(minutes=60)
+        assert 0 < limiter.acquire() <= 120
+        later(minutes=2)
+        assert [limiter.acquire() for _ in range(3)] == [0, 0, 0]
+        assert limiter.acquire() > 3000
 
 
 def test_an_idle_connection_saves_nothing_up(database: Database, connection_id: ConnectionId) -> None:
-    limiter = PostgresLimiter(database, connection_id, Limits(per_second=0.01), patience=1000)
-    limiter.acquire()
-    with database.transaction() as connection:
-        connection.execute("UPDATE erpflow.erp_rate_limits SET next_at = now() - interval '1 day'")
-    assert limiter.acquire() == 0
-    assert limiter.acquire() > 50
-    limiter.close()
+    with closing(limiter_of(database, connection_id, Limits(per_second=0.01))) as limiter:
+        limiter.acquire()
+        with database.transaction() as connection:
+            connection.execute("UPDATE erpflow.erp_rate_accounts SET last_at = now() - interval '1 day'")
+        assert limiter.acquire() == 0
+        assert limiter.acquire() > 50
+
+
+def test_a_wait_within_the_patience_is_slept_and_the_request_goes(
+    database: Database, connection_id: ConnectionId
+) -> None:
+    slept: list[float] = []
+    limiter = PostgresLimiter(
+        database,
+        connection_id,
+        Limits(per_second=1),
+        sleep=lambda seconds: (slept.append(seconds), time.sleep(seconds)),
+    )
+    with closing(limiter):
+        waits = [limiter.acquire() for _ in range(3)]
+    assert all(wait <= HORIZON_S for wait in waits)
+    assert sum(slept) > 0.5
 
 
 def test_a_vendor_without_a_rate_is_limited_by_pauses_only(database: Database, connection_id: ConnectionId) -> None:
-    limiter = PostgresLimiter(database, connection_id, Limits(per_second=None))
-    assert [limiter.acquire() for _ in range(50)] == [0] * 50
-    limiter.pause(1000)
-    assert 500 < limiter.acquire() <= 1000
-    limiter.close()
+    with closing(limiter_of(database, connection_id, Limits())) as limiter:
+        assert [limiter.acquire() for _ in range(50)] == [0] * 50
+        limiter.pause(1000)
+        assert 500 < limiter.acquire() <= 1000
 
 
 def test_a_pause_holds_for_every_worker_and_a_shorter_one_does_not_end_it(
     database: Database, connection_id: ConnectionId
 ) -> None:
-    mine, theirs = (PostgresLimiter(database, connection_id, Limits(per_second=0.01), patience=5000) for _ in range(2))
-    mine.pause(1000)
-    theirs.pause(1)
-    waits = [theirs.acquire(), mine.acquire(), theirs.acquire()]
-    assert waits[0] > 500
-    # What waits for the end of the pause leaves at the vendor's rate, not all at once.
-    assert all(50 < after - before <= 100 for before, after in pairwise(waits))
-    mine.close()
-    theirs.close()
-
-
-def test_a_wait_beyond_the_patience_is_told_and_reserves_nothing(
-    database: Database, connection_id: ConnectionId
-) -> None:
-    limiter = PostgresLimiter(database, connection_id, Limits(per_second=0.01), patience=5)
-    limiter.pause(1000)
-    assert all(500 < limiter.acquire() <= 1000 for _ in range(100))
-    limiter.close()
+    mine, theirs = (limiter_of(database, connection_id, Limits(per_second=10)) for _ in range(2))
+    with closing(mine), closing(theirs):
+        mine.pause(1000)
+        theirs.pause(1)
+        assert all(500 < limiter.acquire() <= 1000 for limiter in (theirs, mine) * 20)
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), 1e300, 1e9])
 def test_an_absurd_pause_ends_after_a_day(database: Database, connection_id: ConnectionId, seconds: float) -> None:
-    limiter = PostgresLimiter(database, connection_id, Limits(per_second=1))
-    limiter.pause(seconds)
-    assert limiter.acquire() <= 24 * 3600
-    limiter.close()
+    with closing(limiter_of(database, connection_id, Limits(per_second=1))) as limiter:
+        limiter.pause(seconds)
+        assert limiter.acquire() <= 24 * 3600
 
 
 @pytest.mark.parametrize("seconds", [0.0, -5.0, float("nan")])
 def test_a_pause_of_no_time_changes_nothing(database: Database, connection_id: ConnectionId, seconds: float) -> None:
-    limiter = PostgresLimiter(database, connection_id, Limits(per_second=1))
-    limiter.pause(seconds)
-    assert limiter.acquire() == 0
-    limiter.close()
+    with closing(limiter_of(database, connection_id, Limits(per_second=1))) as limiter:
+        limiter.pause(seconds)
+        assert limiter.acquire() == 0
+
+
+def test_no_more_requests_are_under_way_than_allowed(database: Database, connection_id: ConnectionId) -> None:
+    mine, theirs = (limiter_of(database, connection_id, Limits(concurrent=3)) for _ in range(2))
+    with closing(mine), closing(theirs), ThreadPoolExecutor(1) as other_thread:
+        assert mine.acquire() == theirs.acquire() == other_thread.submit(mine.acquire).result() == 0
+        with ThreadPoolExecutor(1) as fourth, pytest.raises(Waited):
+            fourth.submit(theirs.acquire).result()
+        other_thread.submit(mine.done).result()
+        with ThreadPoolExecutor(1) as fourth:
+            assert fourth.submit(theirs.acquire).result() == 0
+
+
+def test_who_never_gets_a_turn_is_told_to_come_back(database: Database, connection_id: ConnectionId) -> None:
+    mine = limiter_of(database, connection_id, Limits(concurrent=1))
+    theirs = PostgresLimiter(database, connection_id, Limits(concurrent=1), patience=0.2)
+    with closing(mine), closing(theirs):
+        mine.acquire()
+        assert theirs.acquire() > 0.2
+        mine.done()
+        assert theirs.acquire() == 0
+
+
+def test_a_killed_worker_gives_back_what_it_had_under_way(database: Database, connection_id: ConnectionId) -> None:
+    program = (
+        "import sys, time; from types import SimpleNamespace as N; from erpflow.store.database import Database; "
+        "from erpflow.store.rate_limits import PostgresLimiter; "
+        "l = PostgresLimiter(Database(sys.argv[1]), sys.argv[2], N(per_second=None, per_minute=None, per_hour=None, "
+        "per_day=None, concurrent=1)); l.acquire(); print('mine', flush=True); time.sleep(60)"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-c", program, database.url, connection_id], stdout=subprocess.PIPE, text=True
+    )
+    assert worker.stdout
+    assert worker.stdout.readline() == "mine\n"
+    limiter = PostgresLimiter(database, connection_id, Limits(concurrent=1))
+    with closing(limiter), closing(limiter_of(database, connection_id, Limits(concurrent=1))) as refused:
+        with pytest.raises(Waited):
+            refused.acquire()
+        worker.kill()
+        worker.communicate()
+        assert limiter.acquire() == 0
 
 
 def test_two_connections_do_not_share_a_limit(database: Database) -> None:
     with database.transaction() as connection:
         ids = [add_connection(connection, f"apart-{n}", system="erpnext").id for n in (1, 2)]
-    limiters = [PostgresLimiter(database, id_, Limits(per_second=1)) for id_ in ids]
-    assert [limiter.acquire() for limiter in limiters] == [0, 0]
-    for limiter in limiters:
-        limiter.close()
+    for id_ in ids:
+        with closing(limiter_of(database, id_, Limits(per_second=0.01))) as limiter:
+            assert limiter.acquire() == 0
 
 
-def test_eight_threads_get_every_slot_once_and_each_its_share(database: Database, connection_id: ConnectionId) -> None:
-    interval, each, workers = 0.01, 20, 8
-    turns: list[int] = []
-    barrier = threading.Barrier(workers)
+def test_two_connections_to_one_account_share_its_limits_and_its_pauses(database: Database) -> None:
     with database.transaction() as connection:
-        began = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert began
-
-    def work(number: int) -> None:
-        limiter = PostgresLimiter(database, connection_id, Limits(per_second=1 / interval))
-        barrier.wait()
-        for _ in range(each):
-            time.sleep(limiter.acquire())
-            turns.append(number)
-        limiter.close()
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+        ids = [add_connection(connection, f"together-{n}", system="erpnext").id for n in (1, 2)]
+    mine, theirs = (limiter_of(database, id_, Limits(per_hour=2, concurrent=2), account="k 9f3c") for id_ in ids)
+    with closing(mine), closing(theirs):
+        assert mine.acquire() == theirs.acquire() == 0
+        mine.done()
+        theirs.done()
+        assert mine.acquire() > 3000
+        assert theirs.acquire() > 3000
     with database.transaction() as connection:
-        row = connection.execute(
-            "SELECT granted, extract(epoch FROM next_at - %s)::float8 FROM erpflow.erp_rate_limits"
-            " WHERE connection_id = %s",
-            [began[0], connection_id],
+        kept = connection.execute("SELECT a::text FROM erpflow.erp_rate_accounts a").fetchall()
+    assert "9f3c" not in str(kept)
+
+
+def test_an_account_goes_with_the_last_connection_that_asks_it(fresh_database: Database) -> None:
+    with fresh_database.transaction() as connection:
+        ids = [add_connection(connection, f"c-{n}", system="erpnext").id for n in (1, 2)]
+    for id_ in ids:
+        with closing(limiter_of(fresh_database, id_, Limits(), account="one")) as limiter:
+            limiter.acquire()
+    left = []
+    for id_ in ids:
+        with fresh_database.transaction() as connection:
+            connection.execute("DELETE FROM erpflow.erp_connections WHERE id = %s", [id_])
+            left.append(connection.execute("SELECT count(*) FROM erpflow.erp_rate_accounts").fetchone())
+    assert left == [(1,), (0,)]
+
+
+def test_a_connection_may_have_limits_of_its_own(database: Database, connection_id: ConnectionId) -> None:
+    with closing(limiter_of(database, connection_id, Limits(per_hour=1000))) as limiter:
+        limiter.acquire()
+        with database.transaction() as connection:
+            connection.execute(
+                "UPDATE erpflow.erp_rate_limits SET per_hour = 2 WHERE connection_id = %s", [connection_id]
+            )
+        assert limiter.acquire() == 0
+        assert limiter.acquire() > 3000
+
+
+def test_a_tenant_with_many_workers_leaves_the_other_its_half(fresh_database: Database) -> None:
+    with fresh_database.transaction() as connection:
+        other = connection.execute(
+            "INSERT INTO erpflow.erp_tenants (name, slug) VALUES ('Other', 'other') RETURNING id::text"
         ).fetchone()
-    assert row
-    assert row[0] == workers * each
-    # By the clock of Postgres, all slots together take what the vendor's rate says, or longer.
-    assert row[1] >= workers * each * interval
-    # Fair: when the first is done, everybody has had a fair part of their turns.
-    first_done = next(n for n in range(len(turns)) if turns[: n + 1].count(turns[n]) == each)
-    assert all(turns[: first_done + 1].count(number) >= each // 4 for number in range(workers))
+        assert other
+        big = add_connection(connection, "big", system="erpnext").id
+        small = add_connection(connection, "small", system="erpnext", tenant_id=TenantId(str(other[0]))).id
+    turns: list[ConnectionId] = []
+    end = time.monotonic() + 4
+
+    def work(id_: ConnectionId) -> None:
+        with closing(PostgresLimiter(fresh_database, id_, Limits(per_second=15), account="one")) as limiter:
+            while time.monotonic() < end:
+                time.sleep(limiter.acquire())
+                turns.append(id_)
+
+    with ThreadPoolExecutor(7) as pool:
+        for done in [pool.submit(work, id_) for id_ in (*[big] * 6, small)]:
+            done.result()
+    assert turns.count(small) > len(turns) / 4
 
 
-def test_processes_share_one_limit(database: Database, connection_id: ConnectionId) -> None:
-    program = (
-        "import sys; from types import SimpleNamespace as N; from erpflow.store.database import Database; "
-        "from erpflow.store.rate_limits import PostgresLimiter; "
-        "l = PostgresLimiter(Database(sys.argv[1]), sys.argv[2], N(per_second=0.01), patience=100000); "
-        "print(sum(l.acquire() > 0 for _ in range(10)))"
-    )
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, database.url, connection_id], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
-    waited = [int(worker.communicate(timeout=60)[0]) for worker in workers]
-    # Thirty slots far apart: only the very first is free, however the three interleave.
-    assert sum(waited) == 29
+KEEP_SLOTS = """
+CREATE TABLE public.slots (moment double precision);
+CREATE FUNCTION public.keep_slot() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.slots VALUES (extract(epoch FROM NEW.last_at));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER keep_slot AFTER UPDATE OF last_at ON erpflow.erp_rate_accounts
+    FOR EACH ROW EXECUTE FUNCTION public.keep_slot()
+"""
+
+
+@pytest.mark.parametrize("per_hour", [None, 60])
+def test_sixteen_processes_never_get_more_than_allowed_in_any_span(
+    fresh_database: Database, per_hour: float | None
+) -> None:
+    with fresh_database.transaction() as connection:
+        connection_id = add_connection(connection, "raced", system="erpnext").id
+        connection.execute(KEEP_SLOTS)
+    limits = {"per_second": 50.0, "per_hour": per_hour, "concurrent": 5}
+    words = ["-m", "tests.limiting", fresh_database.url, connection_id, "16", "3", json.dumps(limits)]
+    ended = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stderr == ""
+    under_way = [tuple(map(float, line.split())) for line in ended.stdout.splitlines()]
+    with fresh_database.transaction() as connection:
+        rows = connection.execute("SELECT moment FROM public.slots ORDER BY moment").fetchall()
+    slots = [row[0] for row in rows]  # by the clock of Postgres, all processes together
+
+    assert len(slots) == len(under_way) > 20
+    assert all(slots[n + 50] - slots[n] >= 1.0 for n in range(len(slots) - 50))
+    edges = sorted([(began, 1) for began, _ in under_way] + [(ended, -1) for _, ended in under_way])
+    assert max(accumulate(step for _, step in edges)) <= 5
+    if per_hour is not None:
+        assert len(slots) == per_hour
 
 
 def test_a_deleted_connection_is_named(database: Database) -> None:
@@ -171,25 +323,28 @@ def test_a_deleted_connection_is_named(database: Database) -> None:
 
 
 def test_a_cut_connection_is_opened_again(database: Database, connection_id: ConnectionId) -> None:
-    limiter = PostgresLimiter(database, connection_id, Limits(per_second=1000))
+    limiter = PostgresLimiter(database, connection_id, Limits(per_second=1000, concurrent=1))
     limiter.acquire()
     with database.connect(autocommit=True) as other:
         other.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+    limiter.done()
     assert limiter.acquire() < 1
     limiter.close()
 
 
 def test_an_absent_postgres_is_a_reason_to_retry(database: Database) -> None:
     away = Database(database.url.replace(database.url.rsplit(":", 1)[1].split("/")[0], "1"))
+    limiter = PostgresLimiter(away, ConnectionId("x"), Limits(per_second=1))
     with pytest.raises(DatabaseUnavailable, match="does not answer"):
-        PostgresLimiter(away, ConnectionId("x"), Limits(per_second=1)).acquire()
+        limiter.acquire()
+    limiter.done()
 
 
 def test_a_forked_worker_opens_a_connection_of_its_own(database: Database, connection_id: ConnectionId) -> None:
-    limiter = PostgresLimiter(database, connection_id, Limits(per_second=None))
+    limiter = PostgresLimiter(database, connection_id, Limits())
     limiter.acquire()
     child = os.fork()
     if child == 0:

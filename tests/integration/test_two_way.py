@@ -154,3 +154,36 @@ def test_lines_and_references_go_both_ways(shop: TwoWayShop) -> None:
     assert shop.pull("order").counts == Counts(read=1, updated=1)
     assert shop.rows("SELECT line_no, quantity::text FROM app.order_items") == [(1, "7.000000")]
     assert shop.push("order").counts == Counts()
+
+
+def test_a_config_that_only_pushes_makes_a_record_again_that_is_gone(shop: TwoWayShop) -> None:
+    shop.configure(direction="push")
+    shop.do("INSERT INTO app.customers (name, email) VALUES ('Acme', 'a@x.y')")
+    shop.push()
+    shop.vendor.records.clear()
+    shop.do("UPDATE app.customers SET phone = '2'")
+
+    assert shop.push().counts == Counts(read=1, created=1)
+    (record,) = shop.vendor.records.values()
+    assert (record["name"], record["phone"]) == ("Acme", "2")
+    assert shop.push().counts == Counts()
+
+
+def test_a_config_that_only_pushes_keeps_the_vendors_words_beside_ours(shop: TwoWayShop) -> None:
+    shop.configure(direction="push")
+    shop.vendor.normalise = lambda record: record | {"name": str(record["name"]).strip()}
+    shop.do("INSERT INTO app.customers (name, email) VALUES (' Acme ', 'a@x.y')")
+    shop.push()
+    agreed = "SELECT agreed_local ->> 'name', agreed_remote ->> 'name' FROM erpflow.erp_entity_sync_records"
+    assert shop.rows(agreed) == [(" Acme ", "Acme")]
+
+
+def test_of_two_rows_with_one_natural_key_the_first_takes_over_the_record_that_is_there(shop: TwoWayShop) -> None:
+    shop.configure(direction="push")
+    theirs = shop.vendor.put(name="Acme", email="a@x.y")
+    shop.do("INSERT INTO app.customers (name, email) VALUES ('First', 'a@x.y'), ('Second', 'a@x.y')")
+
+    assert shop.push().counts == Counts(read=2, created=1, updated=1)
+    assert sorted(record["name"] for record in shop.vendor.records.values()) == ["First", "Second"]
+    assert shop.vendor.records[theirs]["name"] == "First"
+    assert shop.push().counts == Counts()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -147,6 +150,51 @@ def test_a_token_server_that_is_not_there_is_an_outage() -> None:
     with pytest.raises(VendorUnavailable, match="does not answer"):
         made.refresh("rt-1")
     assert server.asked == []
+
+
+def test_a_code_from_a_vendors_console_becomes_tokens_without_a_redirect() -> None:
+    with client(Reply.json(TOKENS)) as (made, server):
+        assert made.redeem("c-9").refresh_token == "rt-2"
+    sent = parse_qs(server.asked[0].body.decode())
+    assert sent["code"] == ["c-9"] and "redirect_uri" not in sent
+
+
+def test_a_code_that_was_used_is_told_apart_from_a_consent_that_ended() -> None:
+    with (
+        client(Reply.json({"error": "invalid_code"})) as (made, _),
+        pytest.raises(GrantRefused, match="codes work once"),
+    ):
+        made.redeem("c-9")
+
+
+def test_a_token_server_that_drips_is_given_up_in_all() -> None:
+    def drip(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b" " * 1000:
+                connection.sendall(bytes([byte]))
+                time.sleep(0.02)
+
+    with ScriptedServer(lambda _asked: Reply(wire=drip)) as server:
+        made = OAuthClient(SPEC, Account(server.url, "client-id", SECRET), total=0.3)
+        began = time.monotonic()
+        with pytest.raises(VendorUnavailable, match="does not answer"):
+            made.refresh("rt-1")
+    assert time.monotonic() - began < 5
+
+
+def test_no_secret_follows_a_redirect_of_the_token_server() -> None:
+    with ScriptedServer(lambda _asked: Reply.json(TOKENS)) as other:
+        with client(Reply(307, headers={"Location": f"{other.url}/token"})) as (made, _), pytest.raises(ProtocolError):
+            made.refresh("rt-1")
+        assert other.asked == []
+
+
+def test_a_refusal_that_quotes_what_was_sent_is_masked() -> None:
+    refusal = {"error": "invalid_grant", "error_description": f"token rt-secret-1 of {SECRET} was revoked"}
+    with client(Reply.json(refusal, status=400)) as (made, _), pytest.raises(GrantRefused) as raised:
+        made.refresh("rt-secret-1")
+    assert "rt-secret-1" not in str(raised.value) and SECRET not in str(raised.value)
+    assert "was revoked" in str(raised.value)
 
 
 def test_a_connection_without_an_app_is_told_where_it_goes() -> None:

@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import cast
 
 from airflow.sdk import BaseHook, ObjectStoragePath
+from airflow.sdk.configuration import conf
+from airflow.sdk.log import mask_secret
 
 from erpflow.airflow.hooks import hook_class
 from erpflow.connectors import registry
+from erpflow.connectors.account import Account
 from erpflow.connectors.base import Connector
 from erpflow.errors import ConfigError
+from erpflow.store.cipher import Cipher
 from erpflow.store.database import Database
 from erpflow.store.rate_limits import PostgresLimiter
 from erpflow.store.sync_logs import SyncRun
+from erpflow.store.tokens import PostgresTokens
 from erpflow.sync.engine import Engine
 from erpflow.sync.landing import Folder
 
@@ -55,12 +60,25 @@ def landing_root() -> Folder:
 
 @contextmanager
 def connector_for(run: SyncRun, db: Database) -> Iterator[Connector]:
-    """The vendor of a run, ready to be asked: the http provider's session, our transport, the shared limits."""
+    """The vendor of a run, ready to be asked: the http provider's session, our transport, shared limits and tokens."""
     connector = registry.connector_class(run.system)
     hook = hook_class(run.system)(http_conn_id=run.airflow_conn_id)
-    limiter = PostgresLimiter(db, run.connection_id, connector.spec.limits)
-    with hook.session(connector) as (session, account), closing(limiter):
-        yield registry.build(run.system, session, base_url=connector.address(account), limiter=limiter)
+
+    def tokens(account: Account) -> PostgresTokens:
+        from erpflow.connectors.oauth import oauth_client
+
+        client = oauth_client(connector, account)
+        return PostgresTokens(db, run.connection_id, client, cipher=cipher(), on_secret=mask_secret)
+
+    with hook.session(connector, tokens=tokens) as (session, account):
+        limits, counted_as = connector.spec.limits, connector.counted_as(account)
+        with closing(PostgresLimiter(db, run.connection_id, limits, account=counted_as)) as limiter:
+            yield registry.build(run.system, session, base_url=connector.address(account), limiter=limiter)
+
+
+def cipher() -> Cipher:
+    """Encrypts with the Fernet keys of this Airflow."""
+    return Cipher(conf.get("core", "fernet_key", fallback="") or "")
 
 
 def engine() -> Engine:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.http.hooks.http import HttpHook
@@ -24,11 +25,13 @@ class VendorHook(HttpHook):
     FIELDS: ClassVar[dict[str, Any]] = {}
 
     @contextmanager
-    def session(self, connector: type[Connector], *, tokens: Tokens | None = None) -> Iterator[tuple[Session, Account]]:
+    def session(
+        self, connector: type[Connector], *, tokens: Callable[[Account], Tokens] | None = None
+    ) -> Iterator[tuple[Session, Account]]:
         """The provider's session, signed as the connector wants, and the account it is for.
 
-        The provider sends what it does not know in a connection's extra as headers: the connector's own settings are
-        taken back.
+        `tokens` gives the access tokens of an account; only systems with OAuth ask for them. The provider sends what it
+        does not know in a connection's extra as headers: the connector's own settings are taken back.
         """
         with self.get_conn() as session:
             fields = self.get_connection(self.http_conn_id)
@@ -37,8 +40,9 @@ class VendorHook(HttpHook):
                 login=fields.login,
                 password=fields.password,
                 extra={name: value for name, value in fields.extra_dejson.items() if name in connector.spec.settings},
-                tokens=tokens,
             )
+            if connector.oauth is not None and tokens is not None:
+                account = replace(account, tokens=tokens(account))
             for setting in connector.spec.settings:
                 session.headers.pop(setting, None)
             session.auth = connector.auth(account)
@@ -64,6 +68,70 @@ class ErpNextHook(VendorHook):
             "label": "Site name",
             "description": "Only when several sites share one address.",
             "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
+class VeeKaartHook(VendorHook):
+    """VeeKaart: the password is the store's API key; it goes as `Authorization: Bearer …`."""
+
+    conn_type = "veekaart"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "veekaart_default"
+    hook_name = "VeeKaart"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "login", "extra"],
+        "relabeling": {"host": "Store URL", "password": "API key"},
+        "placeholders": {"host": "https://store.example.com"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "path_prefix": {
+            "label": "Path prefix",
+            "description": "Empty for the documented API. /api/sync for a store that takes rows there without a key.",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
+class SapB1Hook(VendorHook):
+    """SAP Business One: a user of one company, signed in to its Service Layer with a session."""
+
+    conn_type = "sap_b1"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "sap_b1_default"
+    hook_name = "SAP Business One"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "extra"],
+        "relabeling": {"host": "Service Layer URL", "login": "User", "password": "Password"},
+        "placeholders": {"host": "https://b1.example.com:50000", "login": "erpflow"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "company_db": {
+            "label": "Company database",
+            "description": "The database of the company, such as SBODEMOUS.",
+            "schema": {"type": "string"},
+        },
+        "time_zone": {
+            "label": "Time zone of the server",
+            "description": "Such as Europe/Berlin: Business One writes times without one.",
+            "schema": {"type": "string"},
+        },
+        "version": {
+            "label": "Version of the Service Layer",
+            "description": "v2 (OData 4), or v1 (OData 3) on old patches.",
+            "schema": {"type": ["string", "null"], "enum": ["v2", "v1"]},
+        },
+        "fields": {
+            "label": "More fields",
+            "description": "By entity: customer: U_Tier, Website; order: U_Channel",
+            "schema": {"type": ["string", "null"]},
+        },
+        "payments_from": {
+            "label": "Payments from",
+            "description": "The first day of which payments are read; all if empty.",
+            "schema": {"type": ["string", "null"], "format": "date"},
         },
     }
 

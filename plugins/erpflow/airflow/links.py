@@ -19,5 +19,5 @@ class SyncLogLink(BaseOperatorLink):
         """The address of the log; empty until `plan` has opened it."""
         run = getattr(operator, "run", None)
         direction = "push" if str(operator.task_id).rpartition(".")[2].startswith("push_") else "pull"
-        log_id = run.get(direction) if isinstance(run, dict) else None
+        log_id = run.get("reconcile", run.get(direction)) if isinstance(run, dict) else None
         return f"/api/erp/sync-logs/{log_id}" if log_id else ""

@@ -128,7 +128,7 @@ class ExtractOperator(SyncStepOperator):
             job.check()
             _settle_pushes(self.run)
             with connector_for(job.run, job.database) as connector:
-                extracted = job.extract(connector, on_progress=_report("extracting"))
+                extracted = job.extract(connector, on_progress=report_progress("extracting"))
             if job.is_empty(extracted):
                 raise AirflowSkipException("Nothing changed at the vendor in this window.")
         return {"pages": extracted.pages, "records": extracted.records}
@@ -161,7 +161,7 @@ class LoadOperator(AskingOperator):
         """What became of the records."""
         with pull_job(self.run) as job:
             _settle_pushes(self.run)
-            counts = job.answered(deletes).load(on_progress=_report("loading"))
+            counts = job.answered(deletes).load(on_progress=report_progress("loading"))
         log.info("loaded", table=self.table, sync_log=self.run["pull"], **asdict(counts))
         changed = counts.created + counts.updated + counts.deleted + counts.conflict
         if changed and not job.run.dry_run:
@@ -308,7 +308,7 @@ def _moment(value: str | datetime | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _report(what: str) -> Any:
+def report_progress(what: str) -> Any:
     """A progress callback that writes a line now and then."""
     calls = 0
 

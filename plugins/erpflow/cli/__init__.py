@@ -1,6 +1,6 @@
 """The command `erpflow`: the same calls as the DAGs and the API, from a terminal.
 
-Status for the shell: 0 done, 1 not done (one sentence says why), 2 done with rejects, 130 stopped by Ctrl-C.
+Status for the shell: 0 done, 1 not done (one sentence says why), 2 done with rejects or findings, 130 stopped (Ctrl-C).
 Nothing heavy is imported before a command needs it: `erpflow --help` must not cost what Airflow costs.
 """
 
@@ -11,11 +11,13 @@ import sys
 import click
 
 from erpflow.cli.conflict import conflict
+from erpflow.cli.connect import connect
 from erpflow.cli.connection import connection
 from erpflow.cli.db import db
 from erpflow.cli.history import history
 from erpflow.cli.mapping import mapping
 from erpflow.cli.plan import plan
+from erpflow.cli.reconcile import reconcile
 from erpflow.cli.reject import reject
 from erpflow.cli.replay import replay
 from erpflow.cli.sandbox import sandbox
@@ -44,7 +46,8 @@ def erpflow(context: click.Context, *, debug: bool) -> None:
 
 
 COMMANDS = (
-    conflict, connection, db, history, mapping, plan, reject, replay, sandbox, sync, template, version,
+    conflict, connect, connection, db, history, mapping, plan, reconcile, reject, replay, sandbox, sync, template,
+    version,
 )  # fmt: skip
 for command in COMMANDS:
     erpflow.add_command(command)

@@ -11,6 +11,7 @@ from erpflow.cli.surroundings import connector_for, database, echo_table, home, 
 
 if TYPE_CHECKING:
     from erpflow.store.connections import ErpConnection
+    from erpflow.store.database import Database
 
 
 @click.group()
@@ -86,28 +87,37 @@ def list_(*, system: str | None) -> None:
 @click.pass_obj
 def test(debug: bool, name: str) -> None:  # noqa: FBT001  (click hands its object over by position)
     """Ask the vendor who we are, and note the answer."""
-    from erpflow.errors import ConfigError, ErpflowError
     from erpflow.store import connections
-    from erpflow.store.connections import ConnectionStatus
 
     quiet_logs(debug=debug)
     db = database()
     with db.session() as store:
         row = connections.get_connection(store, name)
+    try_out(row, db)
+
+
+def try_out(row: ErpConnection, db: Database) -> None:
+    """Ask the vendor who we are, note the answer and print it. Raises ConfigError when it is a no."""
+    from erpflow.errors import AuthFailed, ConfigError, ErpflowError
+    from erpflow.store import connections
+    from erpflow.store.connections import ConnectionStatus
+
     try:
         with connector_for(row, db) as vendor:
             result = vendor.check()
     except ErpflowError as error:
+        # Without a consent nothing else helps; the word says so.
+        status = ConnectionStatus.EXPIRED if isinstance(error, AuthFailed) else ConnectionStatus.ERROR
         with db.session() as store:
-            connections.set_status(store, row.id, ConnectionStatus.ERROR, message=str(error))
+            connections.set_status(store, row.id, status, message=str(error))
         raise
     status = ConnectionStatus.ACTIVE if result.success else ConnectionStatus.ERROR
     with db.session() as store:
         connections.set_status(store, row.id, status, message=result.message, account=result.account)
     if not result.success:
-        raise ConfigError(f"{name}: {printable(result.message, width=500)} ({result.latency * 1000:.0f} ms)")
+        raise ConfigError(f"{row.name}: {printable(result.message, width=500)} ({result.latency * 1000:.0f} ms)")
     account = printable(result.account or "an unnamed account", width=100)
-    click.echo(f"{name}: connected to {row.system} as {account} in {result.latency * 1000:.0f} ms.")
+    click.echo(f"{row.name}: connected to {row.system} as {account} in {result.latency * 1000:.0f} ms.")
 
 
 def _add_configs(store: Any, row: ErpConnection) -> list[str]:

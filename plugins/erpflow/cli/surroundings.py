@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
+    from erpflow.connectors.account import Account, Tokens
     from erpflow.connectors.base import Connector
     from erpflow.store.connections import ErpConnection
     from erpflow.store.database import Database
@@ -55,29 +57,51 @@ def connector_for(row: ErpConnection, db: Database) -> Iterator[Connector]:
     Raises ConfigError when its secret is not to be found, or does not make an address.
     """
     from erpflow.connectors import registry
-    from erpflow.connectors.account import Account
-    from erpflow.connectors.session import base_url, build_session
-    from erpflow.errors import ConfigError
+    from erpflow.connectors.session import build_session
     from erpflow.store.rate_limits import PostgresLimiter
-    from erpflow.store.vault import Vault
 
     connector = registry.connector_class(row.system)
+    account = account_of(row)
+    if connector.oauth is not None:
+        account = replace(account, tokens=_tokens(row, db, connector, account))
+    limits, counted_as = connector.spec.limits, connector.counted_as(account)
+    with (
+        build_session(connector, account) as session,
+        closing(PostgresLimiter(db, row.id, limits, account=counted_as)) as limiter,
+    ):
+        yield registry.build(row.system, session, base_url=connector.address(account), limiter=limiter)
+
+
+def account_of(row: ErpConnection) -> Account:
+    """What a connection's secret says, as a connector signs with it.
+
+    Raises ConfigError when it is not to be found, or does not make an address.
+    """
+    from erpflow.connectors.account import Account
+    from erpflow.connectors.session import base_url
+    from erpflow.errors import ConfigError
+    from erpflow.store.vault import Vault
+
     secret = Vault.from_environment(home()).read(row.airflow_conn_id)
     if not secret.host:
         raise ConfigError(
             f'The Airflow connection "{row.airflow_conn_id}" has no host. Give it the address of the site.'
         )
-    account = Account(
+    return Account(
         address=base_url(secret.host, schema=secret.schema or None, port=secret.port),
         login=secret.login,
         password=secret.password.reveal() if secret.password else None,
         extra=secret.extra,
     )
-    with (
-        build_session(connector, account) as session,
-        closing(PostgresLimiter(db, row.id, connector.spec.limits)) as limiter,
-    ):
-        yield registry.build(row.system, session, base_url=connector.address(account), limiter=limiter)
+
+
+def _tokens(row: ErpConnection, db: Database, connector: type[Connector], account: Account) -> Tokens:
+    from erpflow.connectors.oauth import oauth_client
+    from erpflow.store.cipher import Cipher
+    from erpflow.store.tokens import PostgresTokens
+
+    client = oauth_client(connector, account)
+    return PostgresTokens(db, row.id, client, cipher=Cipher.from_environment(home()))
 
 
 def engine(db: Database) -> Engine:

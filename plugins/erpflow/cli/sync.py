@@ -141,7 +141,7 @@ def run_syncs(db: Database, connection: str, entity: str, **request: Any) -> Ite
 
     with db.session() as store:
         row = connections.get_connection(store, connection)
-        _ensure_config(store, row, entity)
+        ensure_config(store, row, entity)
         config = configs.get_config(store, row.id, entity)
     asked = RunRequest(kind="manual", connection=connection, triggered_by="cli", **request)
     for direction in asked.directions(config.direction):
@@ -151,12 +151,12 @@ def run_syncs(db: Database, connection: str, entity: str, **request: Any) -> Ite
         if not planned and not asked.reject_ids:
             click.echo(f"{connection} {entity}: nothing to read in that window.")
         for one in planned:
-            with _stoppable(), _progress(f"{one.label} {one.direction}") as on_progress:
+            with stoppable(), progress_bar(f"{one.label} {one.direction}") as on_progress:
                 summary = engine(db).run(one.log_id, on_progress=on_progress)
             yield summary
 
 
-def _ensure_config(store: Any, row: ErpConnection, entity: str) -> None:
+def ensure_config(store: Any, row: ErpConnection, entity: str) -> None:
     """A mapping file without a sync config gets one: the file is what the user edits. ConfigError without either."""
     from erpflow.mapping.load import load_mapping
     from erpflow.store import configs
@@ -184,7 +184,7 @@ def _explain_rejects(db: Database, summary: RunSummary) -> None:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM stop a run: the transaction at hand is rolled back, and the log says why.
 
     A thread that waits for the vendor is waited for a moment only; whatever it would bring is read again next time.
@@ -205,7 +205,7 @@ def _stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(label: str) -> Iterator[Callable[[Progress], None]]:
+def progress_bar(label: str) -> Iterator[Callable[[Progress], None]]:
     """A bar on a terminal, silence elsewhere. How many records there are is not known before the last page."""
     from rich.console import Console
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn

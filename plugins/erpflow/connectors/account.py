@@ -7,16 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
+from erpflow.vocabulary import AccessToken
 
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """What signs a request for about an hour. `version` counts the tokens of a connection; `facts` is what the vendor
-    said of the account when it gave the first one (its API address, the company's number).
-    """
-
-    value: str = field(repr=False)
-    version: int
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+__all__ = ["AccessToken", "Account", "RenewableAuth", "Tokens"]
 
 
 class Tokens(Protocol):

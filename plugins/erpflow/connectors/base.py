@@ -44,6 +44,7 @@ class EntitySpec:
     a delete that names an outdated `modified` is refused by the vendor itself (`Outcome.STALE`); without it the engine
     reads before it writes. `repeatable_create`: a create sent twice with one idempotency key makes one record.
     `deleted_feed`: the vendor lists what was deleted (`SupportsDeletedFeed`); otherwise a full read tells.
+    `replaces`: an update replaces the whole record, so all that a mapping has of it goes along.
     """
 
     remote: str
@@ -56,6 +57,7 @@ class EntitySpec:
     checks_version: bool = False
     repeatable_create: bool = False
     deleted_feed: bool = False
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,16 @@ class Connector(ABC):
     def address(cls, account: Account) -> str:
         """Where the requests of this account go: the connection's own address, or what the vendor says it is."""
         return account.address
+
+    @classmethod
+    def counted_as(cls, account: Account) -> str | None:
+        """What the vendor's limits count together: whoever asks in this name shares them. None: this connection alone.
+
+        Unless a vendor says otherwise a login at an address; with OAuth the login is the app, and says nothing of it.
+        """
+        if cls.oauth is not None or not account.login:
+            return None
+        return f"{account.address} {account.login}"
 
     @abstractmethod
     def check(self) -> CheckResult:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import requests
 from authlib.common.errors import AuthlibBaseError
@@ -19,15 +20,24 @@ from authlib.integrations.requests_client import OAuth2Session
 from requests.auth import AuthBase
 
 from erpflow.connectors.account import Account, Tokens
+from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
 from erpflow.connectors.redaction import MASK, redact
 from erpflow.errors import AuthFailed, ConfigError, ErpflowError, ProtocolError, RateLimited, VendorUnavailable
 
+if TYPE_CHECKING:
+    from erpflow.connectors.base import Connector
+
 TIMEOUT: Final = (10.0, 30.0)  # seconds to connect, and between two bytes of the answer
+TOTAL_S: Final = 60.0  # for the whole call: whoever refreshes holds a lock that all workers wait for
 _DEAD: Final = frozenset({"invalid_grant", "invalid_code", "invalid_token"})
 _WRONG_APP: Final = frozenset({"invalid_client", "invalid_client_secret", "unauthorized_client"})
 _TOO_OFTEN: Final = ("access_denied", "access denied", "too many requests")
 _TOO_OFTEN_WAIT_S: Final = 600.0
 _SHORTEST_LIFE_S: Final = 60
+_WORN_CODE: Final = "The vendor does not accept the code: codes work once, and for a few minutes"
+_WORN_CONSENT: Final = "The vendor does not accept the saved consent any more"
+
+_Ask = Callable[[OAuth2Session, Mapping[str, Any]], Mapping[str, Any]]
 
 
 class GrantRefused(AuthFailed):
@@ -48,7 +58,9 @@ class OAuthSpec:
 
     `places` finds the server of an account (a data centre has its own). `scheme` stands before the token in the header
     Authorization. `client_auth`: how the client shows its secret (RFC 6749, 2.3.1). `consent` are further parameters of
-    the page a person consents on. `facts`: what of the token answer and of the redirect is kept with the tokens.
+    the page a person consents on. `facts`: what of the token answer is kept with the tokens; `redirect_facts`: what of
+    the redirect, which says whose account it is. `needs_consent`: a person's; without it the app's own id and secret
+    are enough (client credentials).
     """
 
     places: Callable[[Account], Places]
@@ -60,6 +72,7 @@ class OAuthSpec:
     pkce: bool = False
     facts: tuple[str, ...] = ()
     redirect_facts: tuple[str, ...] = ()
+    needs_consent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +101,16 @@ class OAuthClient:
     """Asks a vendor's OAuth server, as the app whose id and secret are the account's login and password."""
 
     def __init__(
-        self, spec: OAuthSpec, account: Account, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        spec: OAuthSpec,
+        account: Account,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        total: float = TOTAL_S,
     ) -> None:
-        """Raises ConfigError when the account holds no client id and secret."""
+        """`total` in seconds: for a whole call of the token server.
+
+        Raises ConfigError when the account holds no client id and secret."""
         if not account.login or not account.password:
             raise ConfigError(
                 "The connection has no client id (its login) and client secret (its password). Register an app in the "
@@ -100,6 +120,12 @@ class OAuthClient:
         self._places = spec.places(account)
         self._login, self._secret = account.login, account.password
         self._now = now
+        self._total = total
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether tokens are had only after a person consented."""
+        return self._spec.needs_consent
 
     def consent(self, redirect_uri: str) -> Consent:
         """Begin a consent: a page for a person to open."""
@@ -123,16 +149,38 @@ class OAuthClient:
             raise AuthFailed(f"The consent was not given: {redact(why)}. Start again.")
         facts = {name: redirect[name] for name in self._spec.redirect_facts if name in redirect}
         verifier = {"code_verifier": consent.verifier} if consent.verifier else {}
+        return self.redeem(redirect["code"], facts=facts, redirect_uri=consent.redirect_uri, **verifier)
+
+    def redeem(self, code: str, *, facts: Mapping[str, str] | None = None, **more: str) -> Grant:
+        """The tokens for a code, from a redirect or straight from a vendor's console; `more` goes along with it.
+
+        Raises as `refresh` does.
+        """
         return self._asked(
-            facts,
-            lambda session: session.fetch_token(
-                self._places.token,
-                grant_type="authorization_code",
-                code=redirect["code"],
-                redirect_uri=consent.redirect_uri,
-                timeout=TIMEOUT,
-                **verifier,
+            facts or {},
+            lambda session, how: session.fetch_token(
+                self._places.token, grant_type="authorization_code", code=code, **more, **how
             ),
+            sent=(code, *more.values()),
+            dead=_WORN_CODE,
+        )
+
+    def renew(self, refresh_token: str | None) -> Grant:
+        """New tokens, for the refresh token where a person consented, else for the app's own id and secret.
+
+        Raises as `refresh` does.
+        """
+        if self._spec.needs_consent:
+            return self.refresh(refresh_token or "")
+        scope = self._spec.scope_separator.join(self._spec.scopes)
+        more = {"scope": scope} if scope else {}
+        return self._asked(
+            {},
+            lambda session, how: session.fetch_token(
+                self._places.token, grant_type="client_credentials", **more, **how
+            ),
+            sent=(),
+            dead="The vendor gives the app no tokens",
         )
 
     def refresh(self, refresh_token: str) -> Grant:
@@ -143,7 +191,9 @@ class OAuthClient:
         """
         return self._asked(
             {},
-            lambda session: session.refresh_token(self._places.token, refresh_token=refresh_token, timeout=TIMEOUT),
+            lambda session, how: session.refresh_token(self._places.token, refresh_token=refresh_token, **how),
+            sent=(refresh_token,),
+            dead=_WORN_CONSENT,
         )
 
     def _session(self, **options: Any) -> OAuth2Session:
@@ -156,14 +206,20 @@ class OAuthClient:
             **options,
         )
 
-    def _asked(self, facts: Mapping[str, str], ask: Callable[[OAuth2Session], Mapping[str, Any]]) -> Grant:
-        """Ask for tokens; the vendor's own ways of saying no, as the errors of our family."""
-        with self._session() as session:
+    def _asked(self, facts: Mapping[str, str], ask: _Ask, *, sent: Sequence[str], dead: str) -> Grant:
+        """Ask for tokens; the vendor's own ways of saying no, as the errors of our family.
+
+        `sent` is never quoted. `dead`: the sentence for a grant that is good no more.
+        """
+        deadline = Deadline(at=time.monotonic() + self._total, clock=time.monotonic)
+        with self._session() as session, within(deadline):
             session.scope = None  # a refresh keeps the scopes of the consent; some vendors refuse to hear them again
+            enforce_deadlines(session)
             try:
-                answer = ask(session)
+                # Without redirects: they would carry the secret, and the refresh token, to another address.
+                answer = ask(session, {"timeout": TIMEOUT, "allow_redirects": False})
             except AuthlibBaseError as error:
-                raise self._refusal(str(error.error or ""), str(error.description or "")) from None
+                raise self._refusal(str(error.error or ""), str(error.description or ""), sent, dead) from None
             except requests.HTTPError as error:
                 status = error.response.status_code if error.response is not None else 0
                 raise VendorUnavailable(f"The token server answered HTTP {status}.", maybe_done=True) from None
@@ -178,12 +234,12 @@ class OAuthClient:
                 ) from None
         return self._grant(answer, facts)
 
-    def _refusal(self, code: str, description: str) -> ErpflowError:
-        said = redact(f"{code}: {description}" if description else code, secrets=(self._secret,))
+    def _refusal(self, code: str, description: str, sent: Sequence[str], dead: str) -> ErpflowError:
+        said = redact(f"{code}: {description}" if description else code, secrets=(self._secret, *sent))
         if any(word in f"{code} {description}".lower() for word in _TOO_OFTEN):
             return RateLimited(f"Tokens were asked for too often ({said}).", retry_after=_TOO_OFTEN_WAIT_S)
         if code in _DEAD:
-            return GrantRefused(f"The vendor does not accept the saved consent any more ({said}). Reconnect.")
+            return GrantRefused(f"{dead} ({said}).")
         if code in _WRONG_APP:
             return ConfigError(
                 f"The vendor refuses the app ({said}). Check the connection's client id and secret, and that the app "
@@ -240,6 +296,16 @@ class OAuthAuth(AuthBase):
 
     def __repr__(self) -> str:
         return f"OAuthAuth({MASK})"
+
+
+def oauth_client(connector: type[Connector], account: Account) -> OAuthClient:
+    """Who asks for the tokens of an account. Raises ConfigError for a system without OAuth, and without an app."""
+    if connector.oauth is None:
+        raise ConfigError(
+            f"{connector.spec.title} needs no consent: its connections hold all there is to know "
+            f"({', '.join(connector.spec.auth)}). Try one: erpflow connection test NAME"
+        )
+    return OAuthClient(connector.oauth, account)
 
 
 def oauth_auth(spec: OAuthSpec, account: Account) -> OAuthAuth:

@@ -21,6 +21,8 @@ from erpflow.errors import ConfigError, suggestion
 ENTRY_POINT_GROUP: Final = "erpflow.connectors"
 _BUILT_IN: Final = {
     "erpnext": "erpflow.connectors.erpnext:ErpNext",
+    "veekaart": "erpflow.connectors.veekaart:VeeKaart",
+    "sap_b1": "erpflow.connectors.sap_b1:SapB1",
 }
 
 

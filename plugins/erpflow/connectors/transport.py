@@ -23,6 +23,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import requests
 import structlog
 import urllib3.exceptions
+from requests.auth import AuthBase
 from urllib3.response import BaseHTTPResponse
 
 from erpflow.connectors.account import RenewableAuth
@@ -132,31 +133,50 @@ class Transport:
         """`text` without this connection's secrets."""
         return redact(text, secrets=secrets_of(self._session))
 
+    @property
+    def auth(self) -> AuthBase | None:
+        """What signs the requests; None when nothing does, or not by an auth class."""
+        return self._session.auth if isinstance(self._session.auth, AuthBase) else None
+
+    def before_closing(self, last: Callable[[], None]) -> None:
+        """Calls `last` once, before the session is closed: to give back what is held open at the vendor."""
+        close = self._session.close
+
+        def closing() -> None:
+            self._session.close = close  # type: ignore[method-assign]
+            try:
+                last()
+            finally:
+                close()
+
+        self._session.close = closing  # type: ignore[method-assign]
+
     def request(
         self,
         method: str,
         path: str,
         *,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | str | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         judge: Judge | None = None,
         idempotent: bool | None = None,
         retries: Retries | None = None,
         cost: float = 1.0,
+        limited: bool = True,
     ) -> Answer:
         """Sends one request and gives back the answer its judge accepted.
 
-        `path` is already percent-encoded. `cost`: what the vendor counts the request as. `idempotent` (sent twice, it
-        does what once does) defaults to what HTTP says of reading methods, and False for all others. A write is sent
-        again only when it cannot have been done: it never left, or was refused; otherwise the error says so
-        (`maybe_done`).
+        `path` is already percent-encoded, and so is a `query` given as text. `cost`: what the vendor counts the request
+        as; not `limited`: it passes by the limiter, whose owner may have closed it. `idempotent` (sent twice, it does
+        what once does) defaults to what HTTP says of reading methods, and False for all others. A write is sent again
+        only when it cannot have been done: it never left, or was refused; otherwise the error says so (`maybe_done`).
         Raises what the judge returned, RateLimited, VendorUnavailable, ProtocolError or ConfigError.
         """
         call = _Call(
             method=method,
             path=path,
-            url=f"{self.base_url}{path}{'?' + urlencode(query) if query else ''}",
+            url=f"{self.base_url}{path}{_query(query)}",
             body=body,
             headers=dict(headers or {}),
             judge=judge or judge_by_status,
@@ -164,8 +184,10 @@ class Transport:
             retries=retries or self.retries,
             correlation_id=self._new_id(),
             cost=cost,
+            limiter=self.limiter if limited else Unlimited(),
         )
         attempt, renewed = 1, False
+        torn: ErpflowError | None = None  # a write of which an earlier attempt may have done what a later one did not
         while True:
             outcome = self._attempt(call)
             if not renewed and _is_refusal(outcome) and self._renewed():
@@ -179,7 +201,9 @@ class Transport:
                 return outcome
             wait = self._wait(call, outcome, attempt)
             if wait is None:
-                raise self._redacted(outcome.error)
+                raise self._redacted(torn or outcome.error)
+            if method not in _IDEMPOTENT and getattr(outcome.error, "maybe_done", False):
+                torn = outcome.error
             log.warning(
                 "tried_again",
                 **call.names,
@@ -210,9 +234,9 @@ class Transport:
 
     def _attempt(self, call: _Call) -> Answer | _Failure:
         for _ in range(_REDIRECTS + 1):
-            wait = self.limiter.acquire(call.cost)
+            wait = call.limiter.acquire(call.cost)
             if wait > call.retries.patience:
-                self.limiter.done()
+                call.limiter.done()
                 return _Failure(
                     RateLimited(
                         f"{call.method} {call.path} has to wait {wait:.0f} s for the limits of {self.host}; "
@@ -225,7 +249,7 @@ class Transport:
                     self._sleep(wait)
                 outcome = self._exchange(call)
             finally:
-                self.limiter.done()
+                call.limiter.done()
             if isinstance(outcome, _Failure) or not 300 <= outcome.status < 400:
                 break
             followed = self._redirected(call, outcome)
@@ -252,7 +276,7 @@ class Transport:
             pause = error.retry_after = error.retry_after if asked is None else asked
         if pause is not None:
             log.warning("vendor_asked_to_wait", **call.names, status=answer.status, seconds=pause)
-            self.limiter.pause(pause)  # the whole connection, not only this request
+            call.limiter.pause(pause)  # the whole connection, not only this request
         return _Failure(error, again=_passes(error, status=answer.status), wait=asked or 0.0)
 
     def _exchange(self, call: _Call) -> Answer | _Failure:
@@ -374,7 +398,8 @@ class _Call:
     repeatable: bool
     retries: Retries
     correlation_id: str
-    cost: float = 1.0
+    cost: float
+    limiter: Limiter
 
     @property
     def names(self) -> dict[str, str]:
@@ -397,6 +422,11 @@ def checked_base_url(url: str) -> str:
             "Put the login and the secret in the connection's own fields."
         )
     return parts.geturl().rstrip("/")
+
+
+def _query(query: Mapping[str, str] | str | None) -> str:
+    text = query if isinstance(query, str) else urlencode(query or {})
+    return f"?{text}" if text else ""
 
 
 def _is_refusal(outcome: Answer | _Failure) -> bool:

@@ -55,6 +55,7 @@ ON CONFLICT (connection_id, entity) DO UPDATE SET
     mapping_path = excluded.mapping_path, updated_at = now()
 RETURNING {columns}
 """).format(columns=_COLUMNS)
+_OTHERS: Final = "SELECT id::text, mapping_path FROM erpflow.erp_sync_configs WHERE id <> %s ORDER BY id"
 _SET_ENABLED: Final = "UPDATE erpflow.erp_sync_configs SET enabled = %s, updated_at = now() WHERE id = %s"
 
 
@@ -75,6 +76,11 @@ def get_config(connection: Connection, connection_id: ConnectionId, entity: str)
 def entities(connection: Connection, connection_id: ConnectionId) -> dict[str, SyncConfigId]:
     """What a connection syncs: the id of the sync config by entity."""
     return {entity: SyncConfigId(config_id) for entity, config_id in connection.execute(_ENTITIES, (connection_id,))}
+
+
+def others(connection: Connection, config_id: SyncConfigId) -> list[tuple[SyncConfigId, str]]:
+    """Every other sync config of the installation, with its mapping's path."""
+    return [(SyncConfigId(other), path) for other, path in connection.execute(_OTHERS, (config_id,))]
 
 
 def upsert_config(

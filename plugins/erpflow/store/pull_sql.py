@@ -259,14 +259,6 @@ def decide(target: PullTarget, *, cases: sql.SQL = ONE_WAY) -> sql.Composed:
     Parameters: config, started, lo, hi (a range of `n`, so that a record that the table refuses is found by halving).
     """
     key = sql.Identifier(target.key)
-    missing = [target.staged.missing()]
-    for number, child in enumerate(target.children):
-        if any(lookup.required for lookup in child.staged.lookups):
-            missing.append(
-                sql.SQL("ARRAY(SELECT unnest({}) FROM {} s WHERE s.n = p.n)").format(
-                    child.staged.missing(), stage_name(number)
-                )
-            )
     return sql.SQL(
         """
         WITH {matches}, staged AS (
@@ -300,8 +292,8 @@ def decide(target: PullTarget, *, cases: sql.SQL = ONE_WAY) -> sql.Composed:
         ) t ON true
         """
     ).format(
-        matches=_matches(target),
-        missing=sql.SQL(" || ").join(missing),
+        matches=matches(target),
+        missing=missing_of(target),
         cases=cases.format(key=key, overtaken=OVERTAKEN),
         stage=stage_name(),
         key=key,
@@ -312,6 +304,19 @@ def decide(target: PullTarget, *, cases: sql.SQL = ONE_WAY) -> sql.Composed:
     )
 
 
+def missing_of(target: PullTarget) -> sql.Composed:
+    """The required look-ups of a record and its lines that found nothing, over aliases `s` and `p` of the stage."""
+    missing = [target.staged.missing()]
+    for number, child in enumerate(target.children):
+        if any(lookup.required for lookup in child.staged.lookups):
+            missing.append(
+                sql.SQL("ARRAY(SELECT unnest({}) FROM {} s WHERE s.n = p.n)").format(
+                    child.staged.missing(), stage_name(number)
+                )
+            )
+    return sql.SQL(" || ").join(missing)
+
+
 def _new_id(target: PullTarget) -> sql.Composable:
     """The key of a row to be created: a mapped column, or whatever the table's own default gives."""
     if target.key in target.staged.columns:
@@ -319,7 +324,7 @@ def _new_id(target: PullTarget) -> sql.Composable:
     return sql.SQL((target.key_column.default or "NULL").replace("%", "%%"))  # `decide` runs with parameters
 
 
-def _matches(target: PullTarget) -> sql.Composed:
+def matches(target: PullTarget) -> sql.Composed:
     """Local rows with the natural key of a record that is not tied (any more), and that are not tied themselves.
 
     Several records with one natural key: the lowest remote id takes the row, whatever the order they came in.

@@ -408,6 +408,19 @@ def set_pushed(connection: Connection, log_id: SyncLogId, counts: Counts) -> Non
     add_pushed(connection, log_id, counts)
 
 
+def set_counts(
+    connection: Connection, log_id: SyncLogId, *, step: int, counts: Counts, reasons: Mapping[str, int]
+) -> None:
+    """The counts of a run after its `step`, whatever an earlier try had counted."""
+    connection.execute(CLEAR_COUNTS, (log_id,))
+    add_counts(connection, log_id, chunk=step, counts=counts, reasons=reasons)
+
+
+def note_step(connection: Connection, log_id: SyncLogId, step: int) -> None:
+    """Say that everything up to `step` is done, in the transaction that does the last of it."""
+    connection.execute("UPDATE erpflow.erp_sync_logs SET chunks_applied = %s WHERE id = %s", (step, log_id))
+
+
 def note_batch(connection: Connection, log_id: SyncLogId, number: int) -> bool:
     """Note that what is not sent of a batch is accounted for; False when an earlier try has done so."""
     return connection.execute(NOTE_BATCH, {"log": log_id, "number": number}).rowcount == 1

@@ -22,16 +22,15 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from psycopg import errors
 
 from erpflow.errors import ConfigError, suggestion
+from erpflow.store.cipher import FERNET_VARIABLE, Cipher
 from erpflow.store.database import Database, setting, translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cryptography.fernet import MultiFernet
     from psycopg import Connection
 
 METADATA_VARIABLE: Final = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-FERNET_VARIABLE: Final = "AIRFLOW__CORE__FERNET_KEY"
 
 _ID: Final = re.compile(r"[\w#!()\-.:/\\]{1,250}")
 """What Airflow allows in a connection id. Source: airflow.models.connection, RE_SANITIZE_CONN_ID."""
@@ -92,7 +91,7 @@ class Vault:
         Raises ConfigError when one of them is no Fernet key.
         """
         self._metadata = metadata
-        self._fernet = _fernet(fernet_keys)
+        self._cipher = Cipher(fernet_keys)
 
     @classmethod
     def from_environment(cls, home: Path | None = None) -> Vault:
@@ -154,13 +153,13 @@ class Vault:
                 f"{_variable(credentials.conn_id)} is set, and Airflow reads it before its own table: what is written "
                 f"there would never be seen. Change the variable, or unset it."
             )
-        if self._metadata is None or self._fernet is None:
+        if self._metadata is None or not self._cipher.has_key:
             missing = METADATA_VARIABLE if self._metadata is None else FERNET_VARIABLE
             raise ConfigError(
                 f"The secret cannot be kept: {missing} is not set. Set it as Airflow has it, or put the secret in "
                 f"{_variable(credentials.conn_id)}."
             )
-        encrypt = self._fernet.encrypt
+        encrypt = self._cipher.encrypt
         password, extra = credentials.password, dict(credentials.extra)
         values = {
             "id": credentials.conn_id,
@@ -169,24 +168,14 @@ class Vault:
             "schema": credentials.schema,
             "login": credentials.login,
             "port": credentials.port,
-            "password": encrypt(password.reveal().encode()).decode() if password and password.reveal() else None,
-            "extra": encrypt(json.dumps(extra).encode()).decode() if extra else None,
+            "password": encrypt(password.reveal()) if password and password.reveal() else None,
+            "extra": encrypt(json.dumps(extra)) if extra else None,
         }
         with _airflows_own(self._metadata) as connection:
             connection.execute(_WRITE, values)
 
     def _decrypted(self, conn_id: str, text: str) -> str:
-        from cryptography.fernet import InvalidToken
-
-        if self._fernet is None:
-            raise ConfigError(f'The secret of "{conn_id}" is encrypted. Set {FERNET_VARIABLE} as Airflow has it.')
-        try:
-            return self._fernet.decrypt(text.encode()).decode()
-        except InvalidToken:
-            raise ConfigError(
-                f'The secret of "{conn_id}" was encrypted with another key than {FERNET_VARIABLE}. Add the old key '
-                f"behind the new one (new,old), or enter the secret again."
-            ) from None
+        return self._cipher.decrypt(text, what=f'The secret of "{conn_id}"', otherwise="enter the secret again")
 
 
 @contextmanager
@@ -200,20 +189,6 @@ def _airflows_own(metadata: Database) -> Iterator[Connection[Any]]:
                 f"{metadata.place} is not Airflow's metadata database, or a new one: it has no table of connections. "
                 f"Correct {METADATA_VARIABLE}, or run: airflow db migrate"
             ) from None
-
-
-def _fernet(keys: str) -> MultiFernet | None:
-    """A MultiFernet of the given keys, or None without any."""
-    from cryptography.fernet import Fernet, MultiFernet
-
-    try:
-        fernets = [Fernet(key.strip()) for key in keys.split(",") if key.strip()]
-    except ValueError:
-        raise ConfigError(
-            f"{FERNET_VARIABLE} holds something that is no Fernet key (32 bytes in URL-safe base64). Make one: "
-            f'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-        ) from None
-    return MultiFernet(fernets) if fernets else None
 
 
 def _variable(conn_id: str) -> str:

@@ -11,13 +11,16 @@ from erpflow.connectors.base import Connector
 from erpflow.errors import ErpflowError, UnsettledWrites
 from erpflow.store import sync_logs
 from erpflow.store.database import Database
+from erpflow.store.reconciliations import Reconciliation
 from erpflow.store.sync_logs import RunSummary, SyncRun
 from erpflow.sync.landing import Folder
 from erpflow.sync.pull import Progress, PullJob, finish, note_failure
 from erpflow.sync.push import PushJob
+from erpflow.sync.reconcile import ReconcileJob, finish_reconciliation
 from erpflow.vocabulary import Counts, Direction, SyncLogId
 
 OnProgress = Callable[[Progress], None]
+Finish = Callable[[Database, SyncLogId], object]
 
 SETTLINGS = 3
 """How often a pull settles what pushes leave behind that are killed while it reads."""
@@ -58,6 +61,10 @@ class Engine:
             mappings=self.mappings,
         )
 
+    def reconcile_job(self, log_id: SyncLogId) -> ReconcileJob:
+        """The job of a reconciliation, read back from the id of its log. Raises ConfigError."""
+        return ReconcileJob.open(self, log_id)
+
     def run(self, log_id: SyncLogId, *, on_progress: OnProgress = _silent) -> RunSummary:
         """Run one sync to its end, whatever its direction; its log tells what happened, whatever happened.
 
@@ -74,6 +81,18 @@ class Engine:
             self._close(log_id, error)
             raise
         return finish(self.database, log_id)
+
+    def reconcile(self, log_id: SyncLogId, *, on_progress: OnProgress = _silent) -> Reconciliation:
+        """Run one reconciliation to its end, as `run` runs a sync. Raises what the job raises."""
+        try:
+            job = self.reconcile_job(log_id)
+            job.check()
+            with self.connect(job.run) as vendor:
+                job.run_whole(vendor, on_progress=on_progress)
+        except BaseException as error:
+            self._close(log_id, error, finish=finish_reconciliation)
+            raise
+        return finish_reconciliation(self.database, log_id)[1]
 
     def _pull(self, log_id: SyncLogId, on_progress: OnProgress) -> None:
         job = self.pull_job(log_id)
@@ -101,7 +120,7 @@ class Engine:
 
         job.run_whole(on_progress=sent)
 
-    def _close(self, log_id: SyncLogId, error: BaseException) -> None:
+    def _close(self, log_id: SyncLogId, error: BaseException, *, finish: Finish = finish) -> None:
         """Close the log with the reason. A database that is away cannot be told."""
         reason: BaseException = error
         if isinstance(error, KeyboardInterrupt):

@@ -28,6 +28,7 @@ class Folder(Protocol):
     def mkdir(self, *, parents: bool = ..., exist_ok: bool = ...) -> Any: ...
     def read_bytes(self) -> bytes: ...
     def write_bytes(self, data: bytes, /) -> Any: ...
+    def open(self, mode: str, /) -> Any: ...
 
 
 def _fingerprint(raw: bytes) -> int:
@@ -199,18 +200,29 @@ class Landing:
             yield msgspec.msgpack.decode(data, type=Seen)
 
     def put_chunk(self, version: str, number: int, payload: bytes) -> None:
-        """Keep a transformed chunk of the mapping `version`; its fingerprint goes first, in eight bytes."""
-        folder = self._folder / version
-        folder.mkdir(parents=True, exist_ok=True)
-        fingerprint = xxhash.xxh3_64_digest(payload)
-        (folder / f"chunk-{number:06d}.msgpack").write_bytes(fingerprint + payload)
+        """Keep a transformed chunk of the mapping `version`."""
+        self.put(version, f"chunk-{number:06d}.msgpack", payload)
 
     def chunk(self, version: str, number: int) -> bytes | None:
         """A transformed chunk, or None when it was not written whole."""
-        data = self._bytes(f"{version}/chunk-{number:06d}.msgpack")
+        return self.get(version, f"chunk-{number:06d}.msgpack")
+
+    def put(self, place: str, name: str, payload: bytes) -> None:
+        """Keep a file in the folder `place`; its fingerprint goes first, in eight bytes."""
+        folder = self._folder / place
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(xxhash.xxh3_64_digest(payload) + payload)
+
+    def get(self, place: str, name: str) -> bytes | None:
+        """What `put` kept, or None when it was not written whole."""
+        data = self._bytes(f"{place}/{name}")
         if data is None or xxhash.xxh3_64_digest(data[8:]) != data[:8]:
             return None
         return data[8:]
+
+    def file(self, name: str) -> Folder:
+        """A file for people, such as a report, to be opened by whoever writes or reads it."""
+        return self._folder / name
 
     def _bytes(self, name: str) -> bytes | None:
         try:

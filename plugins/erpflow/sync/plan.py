@@ -94,7 +94,7 @@ def plan(connection: Connection, request: RunRequest, *, system: str, entity: st
     _check(request)
     found = planning.candidates(connection, system=system, entity=entity, name=request.connection)
     if request.connection is not None:
-        _check_named(connection, request.connection, found, system=system, entity=entity)
+        check_named(connection, request.connection, found, system=system, entity=entity)
     planned: list[PlannedRun] = []
     for candidate in found:
         directions = request.directions(candidate.direction)
@@ -181,7 +181,8 @@ def _check(request: RunRequest) -> None:
         raise ConfigError(f"{' and '.join(among)} say each for itself what to sync. Leave all but one out.")
 
 
-def _check_named(connection: Connection, name: str, found: list[Candidate], *, system: str, entity: str) -> None:
+def check_named(connection: Connection, name: str, found: list[Candidate], *, system: str, entity: str) -> None:
+    """Raises ConfigError when a request names a connection that is not among those `found`, or is switched off."""
     known = planning.connection_names(connection, system)
     if name not in known:
         raise ConfigError(f'There is no {system} connection "{name}"{suggestion(name, known)}')

@@ -25,6 +25,8 @@ from erpflow.store.database import Database
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import OpenRequest, SyncRun
 from erpflow.store.tracked import Tracked
+from erpflow.sync.allowed import allowed_writes
+from erpflow.sync.comparable import comparable
 from erpflow.sync.landing import Folder
 from erpflow.sync.merge import rules_of
 from erpflow.sync.planned import MOST_PLANNED, PlannedChange
@@ -36,7 +38,7 @@ from erpflow.sync.push_record import PushRecorder
 from erpflow.sync.push_scan import scan
 from erpflow.sync.push_send import PushSender
 from erpflow.sync.push_settle import Settler, cannot_settle
-from erpflow.sync.target import pull_target, push_lookups, tracked
+from erpflow.sync.target import compared_target, push_lookups, tracked
 from erpflow.vocabulary import (
     Counts,
     Deletes,
@@ -379,7 +381,7 @@ class PushJob:
         return scan(self.run, table, self.database, landing, version=mapping.version, writes=self._writes(), ids=ids)
 
     def _writes(self) -> frozenset[Operation]:
-        return self.mapping.writes & self.connector.spec.entities[self.run.entity].writes
+        return allowed_writes(self.mapping, self.connector.spec.entities[self.run.entity])
 
     def _map(self, landing: PushLanding, *, first: int = 1) -> int:
         return sum(1 for _ in self._mapped(landing, first=first))
@@ -398,6 +400,7 @@ class PushJob:
                 push_lookups(connection, program.mapping, connection_id=self.run.connection_id, where=self._where()),
                 connection,
                 bulk_size=self.connector.spec.entities[self.run.entity].bulk_size,
+                replaces=self.connector.spec.entities[self.run.entity].replaces,
             )
             for batch in mapper.batches((changed.changes for changed in landing.changes()), first=first):
                 count += 1
@@ -452,14 +455,17 @@ class PushJob:
             yield
 
     def _recorder(self, connection: Connection) -> PushRecorder:
+        """Records what was sent, and in our columns what the vendor makes of it, also where nothing is pulled."""
         acknowledge.prepare(connection)
         mapping = self.mapping
-        pulls = self.run.is_two_way
-        program = compile_pull(mapping) if pulls else None
+        readable = comparable(mapping, self.run.config_direction)
+        program = compile_pull(readable) if readable is not None else None
         reader = None
         if program is not None:
-            target = pull_target(connection, program, connection_id=self.run.connection_id, where=self._where())
-            reader = acknowledge.reader(connection, target, self._tracked(connection, mapping))
+            where = self._where()
+            target = compared_target(connection, program, connection_id=self.run.connection_id, where=where)
+            table = tracked(connection, program.mapping, Direction.BIDIRECTIONAL, where=where)
+            reader = acknowledge.reader(connection, target, table)
         return PushRecorder(
             self.run,
             self.connector,

@@ -97,7 +97,7 @@ class PushRecorder:
         mapping_version: str,
         zone: str = "UTC",
     ) -> None:
-        """`program` and `reader` are those of the pull; None for a config that only pushes."""
+        """`program` and `reader` read records back into our columns; None where nothing that is pushed can be."""
         self._run = run
         self._connector = connector
         self._connection = connection

@@ -285,7 +285,8 @@ class Courier:
     def _meet(self, requests: Sequence[Outgoing], shapes: Shapes) -> tuple[list[tuple[str, str]], list[Outgoing]]:
         """Rows whose record is at the vendor already, by natural key, and belongs to nobody here: they are merged.
 
-        A config that only pushes has nothing to merge: it updates the record. Who is met is looked up for the batch.
+        A config that only pushes has nothing to merge: it updates the record. Of several rows that meet one record the
+        first takes it, as it would in a batch of its own. Who is met is looked up for the batch.
         """
         creates = [each.local_id for each in requests if each.operation is Operation.CREATE]
         keys = {local_id: key for local_id in creates if (key := self._key_of(shapes[local_id]))}
@@ -297,7 +298,9 @@ class Courier:
         met = {local_id: name for local_id, name in single.items() if name not in tied}
         if self._run.is_two_way:
             return list(met.items()), [each for each in requests if each.local_id not in met]
-        return [], [_as_update(each, met[each.local_id]) if each.local_id in met else each for each in requests]
+        takers = {name: local_id for local_id, name in reversed(met.items())}
+        taken = {local_id: name for name, local_id in takers.items()}
+        return [], [_as_update(each, taken[each.local_id]) if each.local_id in taken else each for each in requests]
 
     def _linked(self, attempt: Attempt, result: WriteResult) -> WriteResult:
         """A create that the vendor refuses as a duplicate: the record that is there already, if it is nobody's yet.

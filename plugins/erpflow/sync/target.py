@@ -19,9 +19,18 @@ from erpflow.vocabulary import ConnectionId, Direction
 def pull_target(connection: Connection, program: PullProgram, *, connection_id: ConnectionId, where: str) -> PullTarget:
     """The tables and columns that `program` fills.
 
-    `where` names the mapping file in messages. Raises ConfigError for a table or column that does not exist, and for
-    a look-up of an entity that the connection does not sync.
+    `where` names the mapping file in messages. Raises ConfigError for a table or column that does not exist or cannot
+    be written, and for a look-up of an entity that the connection does not sync.
     """
+    target = compared_target(connection, program, connection_id=connection_id, where=where)
+    _check_writable(target, where=where)
+    return target
+
+
+def compared_target(
+    connection: Connection, program: PullProgram, *, connection_id: ConnectionId, where: str
+) -> PullTarget:
+    """The same for a program whose records are only compared with what is there: nobody has to be able to write it."""
     local = program.mapping.local
     parent = _staged(
         connection, local.table, program.columns, program.lookups, connection_id=connection_id, where=where
@@ -34,11 +43,6 @@ def pull_target(connection: Connection, program: PullProgram, *, connection_id: 
             raise ConfigError(
                 f'{where}: local.match_on: "{name}" is not a mapped column{suggestion(name, program.columns)}'
             )
-    if not (local.match_on or local.key in program.columns or parent.table.columns[local.key].default):
-        raise ConfigError(
-            f'{where}: the key "{local.key}" of {local.table} has no default and is not mapped, so no row can be made. '
-            "Map it, or give the column a default."
-        )
     return PullTarget(
         staged=parent,
         key=local.key,
@@ -49,6 +53,23 @@ def pull_target(connection: Connection, program: PullProgram, *, connection_id: 
         ),
         deleted=local.deleted,
     )
+
+
+def _check_writable(target: PullTarget, *, where: str) -> None:
+    """Raises ConfigError for a key that no new row would get, and for a column that nobody can write."""
+    table = target.staged.table
+    if not (target.match_on or target.key in target.staged.columns or table.columns[target.key].default):
+        raise ConfigError(
+            f'{where}: the key "{target.key}" of {table.name} has no default and is not mapped, so no row can be made. '
+            "Map it, or give the column a default."
+        )
+    for staged in (target.staged, *(child.staged for child in target.children)):
+        for column in staged.columns:
+            if staged.table.columns[column].generated:
+                raise ConfigError(
+                    f'{where}: "{column}" of {staged.table.name} is a generated column: Postgres computes it and '
+                    "nobody can write it. Take it out of the mapping."
+                )
 
 
 def push_lookups(connection: Connection, mapping: Mapping, *, connection_id: ConnectionId, where: str) -> PushLookups:
@@ -143,11 +164,7 @@ def _staged(
 ) -> Staged:
     table = tables.describe(connection, name, where=where)
     for column in columns:
-        if table.column(column, where=where).generated:
-            raise ConfigError(
-                f'{where}: "{column}" of {name} is a generated column: Postgres computes it and nobody can write it. '
-                "Take it out of the mapping."
-            )
+        table.column(column, where=where)
     return Staged(
         table=table,
         columns=columns,

@@ -89,6 +89,7 @@ class Transformer:
 
     `connection` is used to compare fingerprints; `until` bounds the cursor: vendors hold records dated in the year
     9999, and a cursor that followed one would never read anything again. `on_seen` is told the ids of each chunk.
+    `everything`: also what has not changed is mapped.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Transformer:
         *,
         until: datetime,
         on_seen: OnSeen | None = None,
+        everything: bool = False,
     ) -> None:
         self._run = run
         self._connector = connector
@@ -109,7 +111,7 @@ class Transformer:
         self._until = until
         self._on_seen = on_seen
         self._ordered = connector.spec.entities[run.entity].ordered
-        self._first_load = not (run.dry_run or store.knows_any_record(connection, run.config_id))
+        self._first_load = everything or not (run.dry_run or store.knows_any_record(connection, run.config_id))
         self._open_rejects = frozenset(rejects.open_ids(connection, run.config_id))
         self._modified_to: datetime | None = None
 

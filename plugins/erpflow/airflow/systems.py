@@ -1,0 +1,30 @@
+"""The DAGs of a system. A DAG file calls this and does nothing else: no I/O at parse time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from airflow.sdk import DAG
+
+from erpflow.airflow.dags import sync_dag
+from erpflow.airflow.reconciling import reconcile_dag
+
+LOOK: Final = "*/5 * * * *"
+COMPARE: Final = "0 3 * * 0"
+
+
+def dags_of(system: str, title: str, tables: Mapping[str, str], *, cron: str = LOOK) -> dict[str, DAG]:
+    """By id: for each entity one DAG that syncs it with its table here, and one that compares both sides weekly.
+
+    `cron`: how often (UTC) a DAG looks whether a sync is due; `every` of each config decides.
+    """
+    dags = [
+        dag
+        for entity, table in tables.items()
+        for dag in (
+            sync_dag(system=system, title=title, entity=entity, table=table, cron=cron),
+            reconcile_dag(system=system, title=title, entity=entity, table=table, cron=COMPARE),
+        )
+    ]
+    return {dag.dag_id: dag for dag in dags}
