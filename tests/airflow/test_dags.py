@@ -13,6 +13,7 @@ from tests.airflow.conftest import PROJECT
 
 ENTITIES = {
     "erpnext": ("customer", "product", "order"),
+    "metakocka": ("contact", "product", "inventory", "document"),
     "sap_b1": ("customer", "contact", "product", "order", "invoice", "payment"),
     "veekaart": ("product", "inventory", "price"),
 }

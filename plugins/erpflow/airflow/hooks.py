@@ -72,6 +72,21 @@ class ErpNextHook(VendorHook):
     }
 
 
+class MetakockaHook(VendorHook):
+    """Metakocka: the login is the company ID, the password the secret key; they go in the body of every call."""
+
+    conn_type = "metakocka"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "metakocka_default"
+    hook_name = "Metakocka"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "port", "extra"],
+        "relabeling": {"host": "Server", "login": "Company ID", "password": "Secret key"},
+        "placeholders": {"host": "https://main.metakocka.si", "login": "16"},
+    }
+
+
 class VeeKaartHook(VendorHook):
     """VeeKaart: the password is the store's API key; it goes as `Authorization: Bearer …`."""
 

@@ -38,7 +38,9 @@ class EntitySpec:
 
     `remote` is the vendor's name for it, `key` and `modified` the record fields that identify and date it,
     `page_size` and `bulk_size` in records. `ordered`: pages come in ascending order of `modified`, so the cursor
-    may move with every chunk; otherwise it moves only with the last one.
+    may move with every chunk; otherwise it moves only with the last one. `windowed`: records do not say when they
+    changed (`modified` is None), and yet `read` finds what is new in a window, and of what changed what the vendor
+    tells; the cursor then moves to where the read began.
 
     `writes`: what the vendor lets us do to it, nothing for an entity that is only read. `checks_version`: an update or
     a delete that names an outdated `modified` is refused by the vendor itself (`Outcome.STALE`); without it the engine
@@ -53,6 +55,7 @@ class EntitySpec:
     page_size: int
     bulk_size: int = 1
     ordered: bool = False
+    windowed: bool = False
     writes: frozenset[Operation] = frozenset()
     checks_version: bool = False
     repeatable_create: bool = False

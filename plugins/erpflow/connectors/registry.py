@@ -21,6 +21,7 @@ from erpflow.errors import ConfigError, suggestion
 ENTRY_POINT_GROUP: Final = "erpflow.connectors"
 _BUILT_IN: Final = {
     "erpnext": "erpflow.connectors.erpnext:ErpNext",
+    "metakocka": "erpflow.connectors.metakocka:Metakocka",
     "veekaart": "erpflow.connectors.veekaart:VeeKaart",
     "sap_b1": "erpflow.connectors.sap_b1:SapB1",
 }

@@ -30,7 +30,7 @@ from erpflow.connectors.account import RenewableAuth
 from erpflow.connectors.answer import Answer, Judge, judge_by_status, retry_after
 from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
 from erpflow.connectors.limiter import Limiter, Unlimited
-from erpflow.connectors.redaction import RedactingFilter, redact, secrets_of
+from erpflow.connectors.redaction import RedactingFilter, redact, secrets_of, without_secrets
 from erpflow.errors import (
     AuthFailed,
     ConfigError,
@@ -132,6 +132,10 @@ class Transport:
     def redact(self, text: str) -> str:
         """`text` without this connection's secrets."""
         return redact(text, secrets=secrets_of(self._session))
+
+    def without_secrets(self, body: bytes) -> bytes:
+        """What is about to land, without this connection's secrets: for vendors that echo a request in its answer."""
+        return without_secrets(body, secrets=secrets_of(self._session))
 
     @property
     def auth(self) -> AuthBase | None:

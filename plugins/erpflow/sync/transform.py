@@ -111,6 +111,7 @@ class Transformer:
         self._until = until
         self._on_seen = on_seen
         self._ordered = connector.spec.entities[run.entity].ordered
+        self._windowed = connector.spec.entities[run.entity].windowed
         self._first_load = everything or not (run.dry_run or store.knows_any_record(connection, run.config_id))
         self._open_rejects = frozenset(rejects.open_ids(connection, run.config_id))
         self._modified_to: datetime | None = None
@@ -196,6 +197,10 @@ class Transformer:
             if self._ordered:
                 return
 
+    def _cursor(self) -> datetime | None:
+        """Up to when everything has been read: where no record says when it changed, up to the start of the read."""
+        return self._until if self._windowed else self._modified_to
+
     def _chunk(self, batch: _Batch, number: int, *, last: bool) -> Chunk:
         unidentified = len(batch.rejects)
         self._follow(batch)
@@ -221,7 +226,7 @@ class Transformer:
             rejects=batch.rejects,
             retried=[key for key in known if key in self._open_rejects],
             retries_dropped=[place for page, place in map(batch.origins.__getitem__, dropped) if page == RETRIED],
-            modified_to=self._modified_to if last or self._ordered else None,
+            modified_to=self._cursor() if last or self._ordered else None,
             fresh=self._first_load,
             last=last,
         )
