@@ -123,7 +123,7 @@ def _whole(field: Field, value: Any, path: str) -> int:
 
 
 def _number(field: Field, value: Any, path: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or abs(value) >= LARGEST_AMOUNT:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or abs(Decimal(value)) >= LARGEST_AMOUNT:
         raise invalid(field, path, field.data_type)
     return Decimal(value)
 
