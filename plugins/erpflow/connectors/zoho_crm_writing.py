@@ -11,8 +11,9 @@ upsert-records, update-records, delete-records.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +24,7 @@ from erpflow.connectors.delivery import Delivery
 from erpflow.connectors.zoho_crm_modules import Module
 from erpflow.connectors.zoho_crm_org import API, MOST_IDS, Organisation
 from erpflow.connectors.zoho_crm_refusals import ROWS, judge_write, result_of
-from erpflow.connectors.zoho_crm_wire import PARTS, decode, encode, to_instant
+from erpflow.connectors.zoho_crm_wire import LINE_NUMBER, PARTS, decode, encode, to_instant
 from erpflow.errors import FieldProblem, ProtocolError, RecordRejected, VendorUnavailable
 from erpflow.vocabulary import Operation
 
@@ -91,7 +92,7 @@ class Writer:
 
     def _create(self, changes: Sequence[Change]) -> list[WriteResult]:
         mark = mark_of(changes[0])
-        records = [_without_system_fields(change) for change in changes]
+        records = [self._fields(change) for change in changes]
         if mark is None:
             return self._told(changes, self._tell("POST", self._path, {"data": records}))
         body = {"data": records, "duplicate_check_fields": [mark]}
@@ -103,7 +104,7 @@ class Writer:
         left: list[int] = []
         for place, change in enumerate(changes):
             settled = self._settled(change, known)
-            if settled is None and not _without_system_fields(change):  # a save without a change is one all the same
+            if settled is None and not self._fields(change):  # a save without a change is one all the same
                 settled = WriteResult(Outcome.DONE, change.remote_id)
             if settled is None:
                 left.append(place)
@@ -179,16 +180,24 @@ class Writer:
         return None
 
     def _values(self, change: Change, known: dict[str, _Known] | None) -> dict[str, Any]:
-        """The fields of an update. Lines that are sent replace all lines, as everywhere in erpflow: Zoho keeps those
-        that are not named, so they are taken away by name.
+        """The fields of an update. Lines that are sent are all lines, as everywhere in erpflow: Zoho keeps those that are
+        not named, so they are taken away by name. A line is found by its id or, from us, by its place.
         """
-        values = _without_system_fields(change)
+        values = self._fields(change)
         lines = self._module.lines
         if lines is not None and isinstance(values.get(lines), list) and known is not None:
-            named = {row.get("id") for row in values[lines] if isinstance(row, dict)}
             before = known[str(change.remote_id)].lines
-            gone = [{"id": one, "_delete": None} for one in before if one not in named]
-            values[lines] = [*values[lines], *gone]
+            rows = [_with_id(row, before) for row in change.values[lines]]
+            named = {row.get("id") for row in rows}
+            values[lines] = [*rows, *({"id": one, "_delete": None} for one in before if one not in named)]
+        return values
+
+    def _fields(self, change: Change) -> dict[str, Any]:
+        """What is sent of a change: not what Zoho sets itself, nor our numbers of lines."""
+        values = {name: value for name, value in change.values.items() if name not in _SET_BY_ZOHO}
+        lines = self._module.lines
+        if lines is not None and isinstance(values.get(lines), list):
+            values[lines] = [_with_id(row, ()) for row in values[lines]]
         return values
 
     def _runs(self, changes: Sequence[Change]) -> Iterator[list[int]]:
@@ -220,8 +229,13 @@ def _is_id(name: object) -> bool:
     return isinstance(name, str) and name.isascii() and name.isdigit()
 
 
-def _without_system_fields(change: Change) -> dict[str, Any]:
-    return {name: value for name, value in change.values.items() if name not in _SET_BY_ZOHO}
+def _with_id(row: Mapping[str, Any], before: Sequence[str]) -> dict[str, Any]:
+    """A line as Zoho takes it: with the id of the line at its place, without our number of it."""
+    place = row.get(LINE_NUMBER)
+    values = {name: value for name, value in row.items() if name != LINE_NUMBER}
+    if "id" not in values and isinstance(place, int | Decimal) and 1 <= place <= len(before):
+        values["id"] = before[int(place) - 1]
+    return values
 
 
 def _known_of(record: bytes, lines: str | None) -> _Known:
