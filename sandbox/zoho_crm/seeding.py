@@ -24,7 +24,7 @@ CENT: Final = Decimal("0.01")
 
 
 def seed_org(plan: SeedPlan) -> Org:
-    """The organisation of a plan. Sizes: `customers`, `items`, `orders`; also `contacts`, `leads`, `deals`, `invoices`."""
+    """The organisation of a plan: sizes `customers`, `items`, `orders`, `contacts`, `leads`, `deals`, `invoices`."""
     org = Org(zone=plan.time_zone or DEFAULT_ZONE)
     for name in USERS:
         user = org.new_id()
@@ -74,7 +74,8 @@ class Seeder:
             "lead": {"characters": lambda row: "\0" in row["Company"]},
             "product": {"required": lambda row: not row["Product_Code"]},
             "deal": {"max": lambda row: (row["Amount"] or 0) >= Decimal(10) ** 16},
-            "order": {"characters": lambda row: "\0" in (row["Purchase_Order"] or "")},
+            "order": {"characters": lambda row: "\0" in f"{row['Purchase_Order']}{self.customer_of(row)}"},
+            "invoice": {"characters": lambda row: "\0" in self.customer_of(row)},
         }
         for entity, rules in checks.items():
             table = self.org.tables[ENTITIES[entity]]
@@ -259,6 +260,10 @@ class Seeder:
         record |= {"Modified_By": owner, "Created_Time": at, "Modified_Time": at}
         record |= {"Currency": "EUR", "Exchange_Rate": Decimal(1), "id": self.org.new_id()}
         return store(self.org, table.module, record | values)
+
+    def customer_of(self, document: Record) -> str:
+        """The name that a document shows of its account, which may be one that cannot be stored."""
+        return self.org.name_of("Accounts", document["Account_Name"]) or ""
 
     def line(self, product: Record) -> Record:
         quantity = Decimal(self.random.randint(1, 40))

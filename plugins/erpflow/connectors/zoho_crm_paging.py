@@ -37,7 +37,7 @@ _MOST_RESTARTS: Final = 2
 class Position(msgspec.Struct, frozen=True):
     """How far a read has come: everything before `at`, and of that second the records `seen`.
 
-    `page` or `page_token`: where in a second that fills several pages; `restarts`: how often that second was begun anew.
+    `page` or `page_token`: where in a second that fills several pages; `restarts`: how often it was begun anew.
     """
 
     at: datetime | None = None

@@ -130,7 +130,7 @@ class Writer:
         return [result for _, result in sorted(results.items()) if result is not None]
 
     def _tell(self, method: str, path: str, body: dict[str, Any], *, headers: dict[str, str] | None = None) -> Answer:
-        """Without `trigger` in it: workflows run as if a person had saved. Raises RecordRejected for what is no JSON."""
+        """Without `trigger`: workflows run as if a person had saved. Raises RecordRejected for what is no JSON."""
         try:
             raw = encode(body)
         except (TypeError, ValueError) as error:
@@ -180,8 +180,10 @@ class Writer:
         return None
 
     def _values(self, change: Change, known: dict[str, _Known] | None) -> dict[str, Any]:
-        """The fields of an update. Lines that are sent are all lines, as everywhere in erpflow: Zoho keeps those that are
-        not named, so they are taken away by name. A line is found by its id or, from us, by its place.
+        """The fields of an update.
+
+        Lines that are sent are all lines, as everywhere in erpflow; Zoho keeps those that are not named, so they are
+        taken away by name. A line is found by its id or, from us, by its place.
         """
         values = self._fields(change)
         lines = self._module.lines
