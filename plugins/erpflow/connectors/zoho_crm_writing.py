@@ -29,6 +29,7 @@ from erpflow.errors import FieldProblem, ProtocolError, RecordRejected, VendorUn
 from erpflow.vocabulary import Operation
 
 _MOST_AT_ONCE: Final = 100
+_PRODUCT: Final = "Product_Name"
 _SET_BY_ZOHO: Final = frozenset({"id", "Created_Time", "Modified_Time", "Created_By", "Modified_By"})
 
 
@@ -232,11 +233,17 @@ def _is_id(name: object) -> bool:
 
 
 def _with_id(row: Mapping[str, Any], before: Sequence[str]) -> dict[str, Any]:
-    """A line as Zoho takes it: with the id of the line at its place, without our number of it."""
+    """A line as Zoho takes it: with the id of the line at its place, without our number of it.
+
+    Every line has a product, so none means one that is not known here: the line keeps its own.
+    """
     place = row.get(LINE_NUMBER)
     values = {name: value for name, value in row.items() if name != LINE_NUMBER}
     if "id" not in values and isinstance(place, int | Decimal) and 1 <= place <= len(before):
         values["id"] = before[int(place) - 1]
+    product = values.get(_PRODUCT)
+    if "id" in values and _PRODUCT in values and (product is None or product == {"id": None}):
+        del values[_PRODUCT]
     return values
 
 
