@@ -28,7 +28,7 @@ def create(org: Org, body: Any) -> Response:
         raise ZohoError(400, "REQUEST_BODY_NOT_READABLE", "The request body is not readable.")
     name = (query.get("module") or {}).get("api_name")
     module = module_of(org, str(name))
-    if module is None:
+    if module is None or org.switches.no_bulk:
         raise ZohoError(400, "MODULE_NOT_SUPPORTED", "The module is not supported.", module=name)
     for each in query.get("fields") or []:
         if each.lower() != "id" and each not in module.listed:

@@ -213,7 +213,8 @@ class ZohoCrm(Connector):
 
     def _listed(self, entity: str, module: Module, window: Window, position: Position) -> Iterator[Page]:
         size = self._page_size or ENTITIES[entity].page_size
-        fields = _HEADS_ONLY if module.lines else self._org.readable(module).parts()[0]
+        parts = self._org.readable(module).parts()
+        fields = parts[0] if len(parts) == 1 and module.lines is None else _HEADS_ONLY
         pager = Pager(self._org, module, window, fields=fields, size=size)
         following: Position | None = position
         while following is not None:
