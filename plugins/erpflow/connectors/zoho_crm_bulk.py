@@ -226,6 +226,8 @@ def _records(answer: Answer, convert: _Converter) -> Iterator[dict[str, Any]]:
 
 
 def _record(names: Sequence[str], converts: Sequence[tuple[int, Convert]], row: list[str]) -> dict[str, Any]:
+    if len(row) != len(names):
+        raise ValueError(f"a row of {len(row)} cells under {len(names)} names")
     values: list[Any] = [cell or None for cell in row]
     for place, convert in converts:
         if row[place]:
