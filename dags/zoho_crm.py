@@ -1,9 +1,8 @@
-"""Zoho CRM: what is synced, how often the DAG looks whether a sync is due, and when both sides are compared."""
+"""Zoho CRM: what is synced."""
 
 from __future__ import annotations
 
-from erpflow.airflow.dags import sync_dag
-from erpflow.airflow.reconciling import reconcile_dag
+from erpflow.airflow.systems import dags_of
 
 TABLES = {
     "customer": "app.customers",
@@ -15,10 +14,4 @@ TABLES = {
     "invoice": "app.invoices",
 }
 
-for entity, table in TABLES.items():
-    globals()[f"zoho_crm__{entity}"] = sync_dag(
-        system="zoho_crm", title="Zoho CRM", entity=entity, table=table, cron="*/5 * * * *"
-    )
-    globals()[f"zoho_crm__{entity}__reconcile"] = reconcile_dag(
-        system="zoho_crm", title="Zoho CRM", entity=entity, table=table, cron="0 4 * * 0"
-    )
+globals().update(dags_of("zoho_crm", "Zoho CRM", TABLES))
