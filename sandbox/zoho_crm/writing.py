@@ -105,11 +105,12 @@ def throw_away(org: Org, module: Module, record: Record, *, kind: str = "recycle
 
 
 def restore(org: Org, record_id: str) -> None:
-    """Take a record out of the trash; its row goes from the list of deletions. Raises ValueError."""
+    """Take a record out of the trash; its row goes from the list of deletions (or stays). Raises ValueError."""
     found = next((row for row in org.trash if row.id == record_id and row.kind == "recycle"), None)
     if found is None:
         raise ValueError(f"There is no {record_id} in the recycle bin.")
-    org.trash.remove(found)
+    if not org.switches.restored_stay_listed:
+        org.trash.remove(found)
     org.tables[found.module].put({**found.record, "Modified_Time": org.clock.stamp()})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ import requests
 
 from erpflow.connectors import zoho_crm_bulk, zoho_crm_org
 from erpflow.connectors.account import Account
-from erpflow.connectors.base import Outcome, PageToken
+from erpflow.connectors.base import Outcome, Page, PageToken
 from erpflow.connectors.zoho_crm import ZohoCrm
 from erpflow.errors import PermissionDenied, ProtocolError, RateLimited
 from erpflow.testing import ConnectorContract, RecordingLimiter, WritableVendor
@@ -42,6 +42,12 @@ def organisation(zoho_url: str) -> Iterator[ZohoOrganisation]:
         found.post("reset", {"vendor": "zoho_crm", "sizes": SIZES})
         found.door("clock", {"apart": 1})
         yield found
+
+
+def _first_ids(pages: Sequence[Page]) -> list[str]:
+    """The ids of the first page that holds some."""
+    filled = (ZohoCrm.split("customer", page.raw) for page in pages if page.count)
+    return [json.loads(bytes(raw))["id"] for raw in next(filled, [])]
 
 
 def asked(organisation: ZohoOrganisation) -> dict[str, int]:
@@ -261,6 +267,7 @@ class TestZohoCrm(ConnectorContract):
                 rest = read_all(connect(), "customer", resume=page.next)
                 before = Reading(rest.connector, "customer", whole.pages[:number]).ids
                 assert sorted({*before, *rest.ids}) == sorted(set(whole.ids)), f"resumed behind page {number}"
+                assert _first_ids(rest.pages) == _first_ids(whole.pages[number:]), "nothing comes twice"
         (changed,) = many.create("customer", 1)
         many.update("customer", whole.ids[0])
         rest = read_all(connect(), "customer", resume=whole.pages[1].next)
@@ -435,6 +442,15 @@ class TestZohoCrm(ConnectorContract):
         organisation.delete("customer", [binned])
         organisation.door("delete", {"module": "Accounts", "ids": [gone], "permanent": True})
         assert sorted(read_trash(connect(), "customer").ids) == sorted([binned, gone])
+
+    def test_a_restored_record_is_not_reported_though_it_stays_in_the_list(
+        self, connect: Connect, organisation: ZohoOrganisation
+    ) -> None:
+        organisation.door("switches", {"restored_stay_listed": True})
+        back, gone = organisation.create("customer", 2)
+        organisation.delete("customer", [back, gone])
+        organisation.bring_back("customer", back)
+        assert read_trash(connect(), "customer").ids == [gone]
 
     def test_a_deletion_that_slips_while_another_record_is_restored_is_found(
         self, connect: Connect, organisation: ZohoOrganisation, monkeypatch: pytest.MonkeyPatch
