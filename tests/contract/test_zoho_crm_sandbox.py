@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
 import requests
 
+from erpflow.connectors.account import Account
+from erpflow.connectors.oauth import OAuthClient
+from erpflow.connectors.zoho_crm import ZohoCrm
 from sandbox.vendor import SeedPlan
 from sandbox.zoho_crm import counts, seed
 from sandbox.zoho_crm.org import Org
@@ -139,6 +143,19 @@ def test_only_zohos_own_scheme_is_heard_and_a_missing_scope_is_no_bad_token(clie
     reader = client.tokens(refresh_token="1000.sandbox-refresh-token.reader")["access_token"]
     answer = client.get("org", token=reader)
     assert (answer.status_code, answer.json()["code"]) == (401, "OAUTH_SCOPE_MISMATCH")
+
+
+def test_a_person_consents_on_the_page_and_the_redirect_brings_a_code(client: Client) -> None:
+    oauth = OAuthClient(ZohoCrm.oauth, Account(client.organisation.base_url, CLIENT_ID, CLIENT_SECRET))
+    consent = oauth.consent("http://localhost:8765/callback")
+    page = client.organisation.session.get(consent.url, allow_redirects=False)
+    redirect = dict(parse_qsl(urlsplit(page.headers["Location"]).query))
+    assert {"code", "location", "accounts-server", "state"} == set(redirect)
+    grant = oauth.exchange(consent, redirect)
+    assert grant.refresh_token and grant.facts == {"api_domain": client.organisation.base_url}
+    assert client.get("Accounts", token=grant.access_token, fields="id").status_code == 200
+    again = oauth.refresh(grant.refresh_token)
+    assert again.access_token != grant.access_token and again.refresh_token in (None, grant.refresh_token)
 
 
 # -- lists and limits ------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -186,11 +187,15 @@ def test_times_are_read_with_their_offset(text: str, instant: datetime | None) -
     assert ZohoCrm.instant(text, zone="Asia/Kolkata") == instant
 
 
-def zipped(text: str, *, name: str = "1.csv") -> Answer:
+def zipped(text: str) -> io.BytesIO:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(name, text)
-    return answered(200, packed.getvalue(), path="/crm/bulk/v8/read/1/result")
+        archive.writestr("1.csv", text)
+    return packed
+
+
+def records_of(packed: io.BytesIO, types: Mapping[str, str], owners: Mapping[str, dict[str, Any]] | None = None) -> Any:
+    return list(_records(packed, _Converter(Readable(types), owners or {}), path="/result"))
 
 
 TYPES = {
@@ -202,7 +207,7 @@ TYPES = {
 def test_a_row_of_a_csv_becomes_a_record_as_lists_have_it() -> None:
     owners = {"9": {"name": "Ana", "id": "9", "email": "ana@example.com"}}
     text = f'Id,{",".join(TYPES)}\n1,"A, ""B""\nC",7,10.50,9,5,true,x;y\n'
-    (record,) = _records(zipped(text), _Converter(Readable(TYPES), owners))
+    (record,) = records_of(zipped(text), TYPES, owners)
     assert json.loads(encode(record), parse_float=Decimal) == {
         "id": "1", "Account_Name": 'A, "B"\nC', "Employees": 7, "Annual_Revenue": Decimal("10.50"),
         "Owner": owners["9"], "Parent_Account": {"id": "5"}, "Active": True, "Tags": ["x", "y"],
@@ -210,26 +215,26 @@ def test_a_row_of_a_csv_becomes_a_record_as_lists_have_it() -> None:
 
 
 def test_empty_cells_are_null_and_odd_numbers_stay_text_for_the_mapping_to_judge() -> None:
-    (first, second) = _records(
-        zipped("Id,Account_Name,Employees,Active\n1,,,\n2,x,1e5,false\n"), _Converter(Readable(TYPES), {})
-    )
+    first, second = records_of(zipped("Id,Account_Name,Employees,Active\n1,,,\n2,x,1e5,false\n"), TYPES)
     assert first == {"id": "1", "Account_Name": None, "Employees": None, "Active": None}
     assert second == {"id": "2", "Account_Name": "x", "Employees": "1e5", "Active": False}
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [
-        answered(200, b"<html>sign in</html>"),
-        zipped("Name\nx\n"),
-        zipped("Id,Name\n1\n"),
-        zipped(""),
-    ],
+    "packed",
+    [io.BytesIO(b"<html>sign in</html>"), zipped("Name\nx\n"), zipped("Id,Name\n1\n"), zipped("")],
     ids=["no zip", "no ids", "a short row", "empty"],
 )
-def test_a_result_that_is_none_is_a_protocol_error(answer: Answer) -> None:
+def test_a_result_that_is_none_is_a_protocol_error(packed: io.BytesIO) -> None:
     with pytest.raises(ProtocolError):
-        list(_records(answer, _Converter(Readable({"Name": "integer"}), {})))
+        records_of(packed, {"Name": "integer"})
+
+
+def test_half_an_archive_is_never_taken_for_a_whole_one() -> None:
+    rows = "".join(f"{number},x\n" for number in range(50_000))
+    whole = zipped(f"Id,Name\n{rows}").getvalue()
+    with pytest.raises(ProtocolError, match="It begins: PK"):
+        records_of(io.BytesIO(whole[: len(whole) // 2]), {"Name": "text"})
 
 
 @pytest.mark.parametrize(

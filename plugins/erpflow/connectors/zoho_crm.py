@@ -24,7 +24,7 @@ from erpflow.connectors.base import (
     WriteResult,
 )
 from erpflow.connectors.oauth import OAuthAuth, OAuthSpec, oauth_auth
-from erpflow.connectors.transport import ONE_ATTEMPT, Transport
+from erpflow.connectors.transport import ONE_ATTEMPT, Timeouts, Transport
 from erpflow.connectors.zoho_crm_bulk import ABOVE, BulkPosition, BulkReader
 from erpflow.connectors.zoho_crm_deletions import read_deleted, split_deleted
 from erpflow.connectors.zoho_crm_errors import BulkUnavailable
@@ -105,6 +105,7 @@ class ZohoCrm(Connector):
         entities=ENTITIES,
         # Credits of the smallest paid edition, and the calls at once that every paid edition allows; the rate is ours.
         limits=Limits(per_second=20.0, per_day=50_000, concurrent=10),
+        timeouts=Timeouts(total=900.0),  # the result of a job may be large
         settings={"data_center": "Where the account lives: com, eu, in, com.au, com.cn, jp, ca or sa."},
     )
     oauth: ClassVar[OAuthSpec] = OAuthSpec(

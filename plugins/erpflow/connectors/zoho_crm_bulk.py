@@ -12,13 +12,16 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
 
 import msgspec
 
 from erpflow.connectors.answer import Answer, excerpt
 from erpflow.connectors.base import Page, PageToken
+from erpflow.connectors.zoho_crm_errors import judge
 from erpflow.connectors.zoho_crm_modules import Module
 from erpflow.connectors.zoho_crm_org import API, BULK, Organisation, Readable
 from erpflow.connectors.zoho_crm_wire import decode, encode, is_empty, to_instant
@@ -29,6 +32,7 @@ ABOVE: Final = 2_000
 """Records of a module from which on a first load is worth a job."""
 ROWS_A_PAGE: Final = 2_000
 JOB_COST: Final = 50.0  # credits; UNVERIFIED
+MOST_BYTES: Final = 4 * 1024 * 1024 * 1024
 _WAITS_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _COME_BACK_S: Final = 60.0
 _NOTHING: Final = b'{"data":[]}'
@@ -147,20 +151,21 @@ class BulkReader:
 
     def _rows(self, position: BulkPosition, convert: _Converter) -> Iterator[Page]:
         """The pages of one finished job, from a row on."""
-        answer = self._org.ask(f"{BULK}/{position.job}/result")
+        path = f"{BULK}/{position.job}/result"
         until = self._window.until
         batch: list[dict[str, Any]] = []
         number = 0
-        for number, record in enumerate(_records(answer, convert), start=1):
-            if number <= position.row:
-                continue
-            modified = to_instant(record.get("Modified_Time") or "") if until is not None else None
-            if until is None or modified is None or modified < until:
-                batch.append(record)
-            if number % ROWS_A_PAGE == 0:
-                yield self._page(batch, BulkPosition(position.job, position.since, number))
-                batch = []
-        yield self._page(batch, BulkPosition(position.job, position.since, number))
+        with self._org.transport.stream("GET", path, consume=_kept, most=MOST_BYTES, judge=judge) as packed:
+            for number, record in enumerate(_records(packed, convert, path=path), start=1):
+                if number <= position.row:
+                    continue
+                modified = to_instant(record.get("Modified_Time") or "") if until is not None else None
+                if until is None or modified is None or modified < until:
+                    batch.append(record)
+                if number % ROWS_A_PAGE == 0:
+                    yield self._page(batch, BulkPosition(position.job, position.since, number))
+                    batch = []
+            yield self._page(batch, BulkPosition(position.job, position.since, number))
 
     def _page(self, batch: list[dict[str, Any]], position: BulkPosition) -> Page:
         return Page(encode({"data": batch}), len(batch), self._token(position))
@@ -209,19 +214,32 @@ class _Converter:
         return None
 
 
-def _records(answer: Answer, convert: _Converter) -> Iterator[dict[str, Any]]:
-    """The records of a result, one by one: the archive is held packed, never the text. Raises ProtocolError."""
+def _kept(_answer: Answer, pieces: Iterator[bytes]) -> IO[bytes]:
+    """The archive as a file that nobody else sees and that goes when it is closed."""
+    packed = TemporaryFile()  # noqa: SIM115  (whoever reads it closes it)
     try:
-        with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        for piece in pieces:
+            packed.write(piece)
+    except BaseException:
+        packed.close()
+        raise
+    return packed
+
+
+def _records(packed: IO[bytes], convert: _Converter, *, path: str) -> Iterator[dict[str, Any]]:
+    """The records of a result, one by one: neither the archive nor its text is ever held. Raises ProtocolError."""
+    try:
+        with zipfile.ZipFile(packed) as archive:
             (name,) = archive.namelist()
-            with archive.open(name) as packed, io.TextIOWrapper(packed, "utf-8", newline="") as text:
+            with archive.open(name) as unpacked, io.TextIOWrapper(unpacked, "utf-8", newline="") as text:
                 rows = csv.reader(text)
                 names, converts = convert.columns(next(rows, []))
                 for row in rows:
                     yield _record(names, converts, row)
-    except (zipfile.BadZipFile, ValueError, csv.Error, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, csv.Error, UnicodeDecodeError) as error:
+        packed.seek(0)
         raise ProtocolError(
-            f"Zoho's result at {answer.path} is not a ZIP with one CSV ({error}). It begins: {excerpt(answer.body)}"
+            f"Zoho's result at {path} is not a ZIP with one CSV ({error}). It begins: {excerpt(packed.read(1_000))}"
         ) from None
 
 
