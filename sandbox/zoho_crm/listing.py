@@ -63,6 +63,8 @@ def read_record(org: Org, module: Module, record_id: str) -> Response:
     if not record_id.isdigit():
         raise ZohoError(404, "INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one")
     record = org.tables[module.name].get(record_id)
+    if record is None and org.switches.unknown_id_is_400:
+        raise invalid_data("the id given seems to be invalid", id=record_id)
     return nothing() if record is None else answer({"data": [shown_whole(org, module, record)]})
 
 

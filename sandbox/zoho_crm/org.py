@@ -38,6 +38,7 @@ class Switches:
     bulk_rows: int = 200_000  # rows of a page of a job; UNVERIFIED at Zoho
     batch_412: bool = True  # whether one outdated record refuses its whole request; UNVERIFIED at Zoho
     restored_stay_listed: bool = False  # whether a restored record stays among the deleted; UNVERIFIED at Zoho
+    unknown_id_is_400: bool = False  # whether reading an unknown id is an error and not empty; UNVERIFIED at Zoho
     no_bulk: bool = False  # whether Bulk Read takes no module at all
     refused_modules: set[str] = field(default_factory=set)  # modules this edition does not have
     locked: set[str] = field(default_factory=set)  # ids of records that are locked

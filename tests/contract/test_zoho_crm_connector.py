@@ -226,6 +226,16 @@ class TestZohoCrm(ConnectorContract):
         organisation.door("switches", {"lines_by_ids": False})
         assert read_all(connect(), "invoice").records == by_ids
 
+    @pytest.mark.parametrize("is_error", [False, True])
+    def test_an_id_that_is_none_is_no_record_however_zoho_says_it(
+        self, connect: Connect, organisation: ZohoOrganisation, is_error: bool
+    ) -> None:
+        organisation.door("switches", {"unknown_id_is_400": is_error, "lines_by_ids": False})
+        (here,) = organisation.create("order", 1)
+        unknown = RemoteId("554023000000999999")
+        assert connect().read_one("order", unknown) is None
+        assert set(read_back(connect(), "order", [unknown, here])) == {here}
+
     # -- first loads by Bulk Read ------------------------------------------------------------------------------------
 
     @pytest.fixture

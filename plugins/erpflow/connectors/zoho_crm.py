@@ -36,7 +36,6 @@ from erpflow.connectors.zoho_crm_paging import Listing, Pager, Position, Step, r
 from erpflow.connectors.zoho_crm_wire import (
     DOCUMENTS,
     decode,
-    is_empty,
     page_bytes,
     split_page,
     to_instant,
@@ -155,8 +154,8 @@ class ZohoCrm(Connector):
         module = _module(entity)
         if not (remote_id.isascii() and remote_id.isdigit()):
             return None
-        answer = self._org.ask(f"{API}/{module.name}/{remote_id}")
-        found = [] if is_empty(answer) else decode(answer, DOCUMENTS).data
+        answer = self._org.record(module, remote_id)
+        found = [] if answer is None else decode(answer, DOCUMENTS).data
         return with_numbered_lines(found[0], module.lines) if found else None
 
     def read_many(self, entity: str, remote_ids: Sequence[RemoteId]) -> Page:

@@ -79,6 +79,17 @@ def judge(answer: Answer) -> ErpflowError | None:
     return _judge_by_code(answer, body, said)
 
 
+def judge_single(answer: Answer) -> ErpflowError | None:
+    """The same for the address of one record, where an unknown id may be an error (UNVERIFIED): it is no record."""
+    return None if says_missing(answer) else judge(answer)
+
+
+def says_missing(answer: Answer) -> bool:
+    """Whether Zoho says that it knows no record of this id."""
+    body = error_body(answer.body)
+    return answer.status in (400, 404) and body is not None and body.code == "INVALID_DATA"
+
+
 def _judge_by_code(answer: Answer, body: ErrorBody, said: str) -> ErpflowError:
     code = body.code
     if code in _DEAD_TOKEN:

@@ -10,7 +10,7 @@ import msgspec
 
 from erpflow.connectors.answer import Answer, Judge
 from erpflow.connectors.transport import Retries, Transport
-from erpflow.connectors.zoho_crm_errors import judge
+from erpflow.connectors.zoho_crm_errors import judge, judge_single, says_missing
 from erpflow.connectors.zoho_crm_modules import Module
 from erpflow.connectors.zoho_crm_wire import COUNT, PARTS, UNREADABLE, decode, encode, is_empty, rows_of
 from erpflow.errors import ProtocolError
@@ -167,8 +167,15 @@ class Organisation:
 
     def single(self, module: Module, record_id: str) -> bytes | None:
         """One record from its own address, with every field there is; None when it does not exist."""
-        rows = rows_of(self.ask(f"{API}/{module.name}/{record_id}"))
+        answer = self.record(module, record_id)
+        rows = rows_of(answer) if answer is not None else []
         return rows[0] if rows else None
+
+    def record(self, module: Module, record_id: str) -> Answer | None:
+        """What the address of one record answers; None when there is no such record."""
+        path = f"{API}/{module.name}/{record_id}"
+        answer = self.transport.request("GET", path, judge=judge_single)
+        return None if is_empty(answer) or says_missing(answer) else answer
 
     def _by_ids(self, module: Module, ids: Sequence[str], fields: Sequence[str]) -> dict[str, bytes]:
         query = {"ids": ",".join(ids), "fields": ",".join(fields), **module.query}
