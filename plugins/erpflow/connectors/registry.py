@@ -25,6 +25,7 @@ _BUILT_IN: Final = {
     "tally": "erpflow.connectors.tally:Tally",
     "veekaart": "erpflow.connectors.veekaart:VeeKaart",
     "sap_b1": "erpflow.connectors.sap_b1:SapB1",
+    "zoho_crm": "erpflow.connectors.zoho_crm:ZohoCrm",
 }
 
 
