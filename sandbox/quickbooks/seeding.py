@@ -158,7 +158,8 @@ def item(rng: random.Random, number: int) -> Values:
 def seed_documents(company: Company, rng: random.Random, count: int) -> None:
     counts = {"Invoice": count - 2 * (count // 4), "SalesReceipt": count // 4, "Estimate": count // 4}
     buyers = [row.values for row in company.tables["Customer"].values() if row.is_active]
-    goods = [row.values for row in company.tables["Item"].values() if row.is_active and row.values["UnitPrice"] < 10**6]
+    items = (row.values for row in company.tables["Item"].values() if row.is_active)
+    goods = [values for values in items if values["Type"] != "Category" and _is_sold(values)]
     for entity, most in counts.items():
         few = hostile.DOCUMENTS[entity][:most]
         for number in range(1, most + 1):
@@ -173,6 +174,11 @@ def seed_documents(company: Company, rng: random.Random, count: int) -> None:
     for row in company.tables["Invoice"].values():
         buyer = company.tables["Customer"][row.values["CustomerRef"]["value"]]
         buyer.values["Balance"] += row.values["Balance"]
+
+
+def _is_sold(item: Values) -> bool:
+    """Whether documents may hold the item: one that cannot be stored would make them so too."""
+    return item["UnitPrice"] < hostile.HUGE and "\x00" not in item.get("Description", "")
 
 
 def document(rng: random.Random, entity: str, number: int, buyer: Values, goods: Sequence[Values]) -> Values:

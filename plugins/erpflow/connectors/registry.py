@@ -21,6 +21,7 @@ from erpflow.errors import ConfigError, suggestion
 ENTRY_POINT_GROUP: Final = "erpflow.connectors"
 _BUILT_IN: Final = {
     "erpnext": "erpflow.connectors.erpnext:ErpNext",
+    "quickbooks": "erpflow.connectors.quickbooks:QuickBooks",
 }
 
 
