@@ -60,13 +60,18 @@ class Door:
         return JSONResponse({"ids": made})
 
     async def change(self, request: Request) -> Response:
-        """Write fields past all checks: {entity, ids, set}. Null takes a field away."""
+        """Write fields past all checks: {entity, ids, set, keep_time}. Null takes a field away.
+
+        With `keep_time` only the SyncToken moves, as when the vendor's own jobs touch a record.
+        """
         given = await _given(request)
         entity = _entity(given)
         for row in self._rows(entity, given):
-            self.company.clock.skip(1)
+            keeps = bool(given.get("keep_time"))
+            self.company.clock.skip(0 if keeps else 1)
             values = {**row.values, **given.get("set", {})}
-            self.company.store(entity, {name: value for name, value in values.items() if value is not None})
+            kept = {name: value for name, value in values.items() if value is not None}
+            self.company.store(entity, kept, at=row.at if keeps else None)
         return JSONResponse({"ids": given.get("ids", [])})
 
     async def share(self, request: Request) -> Response:

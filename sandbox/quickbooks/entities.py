@@ -1,10 +1,13 @@
 """What each entity is made of: its fields, what is computed, what must be there, what it refers to.
 
-Source: the vendor's entity schemas (Finance.xsd, IntuitNamesTypes.xsd), and its documentation of which are read only.
+The fields are the elements of the vendor's schemas (Finance.xsd, IntuitBaseTypes.xsd, IntuitNamesTypes.xsd of
+intuit/QuickBooks-V3-PHP-SDK, Apache-2.0), by `fields.json`; which are read only is by its documentation.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 EVERYWHERE = frozenset({"Id", "SyncToken", "MetaData", "domain", "sparse", "CustomField", "AttachableRef", "status"})
 TIMES = ("MetaData.CreateTime", "MetaData.LastUpdatedTime")
@@ -32,23 +35,17 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_SALES = words(
-    "DocNumber TxnDate CustomerRef CustomerMemo PrivateNote BillEmail BillAddr ShipAddr ShipDate ShipMethodRef "
-    "TrackingNum CurrencyRef ExchangeRate EmailStatus PrintStatus Line TxnTaxDetail ApplyTaxAfterDiscount TotalAmt "
-    "HomeTotalAmt LinkedTxn GlobalTaxCalculation DepartmentRef ClassRef TxnStatus SalesTermRef TxnSource"
-)
+SCHEMA = {
+    entity: words(names)
+    for entity, names in json.loads(Path(__file__).with_name("fields.json").read_text("utf-8")).items()
+}
 _REFERS = {"CustomerRef": "Customer", "SalesTermRef": "Term", "DepartmentRef": "Department", "ClassRef": "Class"}
 _SALES_FILTERS = words("DocNumber TxnDate CustomerRef TotalAmt")
 
 ENTITIES: Mapping[str, Entity] = {
     "Customer": Entity(
         is_list=True,
-        fields=words(
-            "DisplayName Title GivenName MiddleName FamilyName Suffix FullyQualifiedName CompanyName PrintOnCheckName "
-            "Active PrimaryPhone AlternatePhone Mobile Fax PrimaryEmailAddr WebAddr BillAddr ShipAddr Notes Taxable "
-            "Balance BalanceWithJobs CurrencyRef SalesTermRef PaymentMethodRef ParentRef Job BillWithParent Level "
-            "PreferredDeliveryMethod ResaleNum PrimaryTaxIdentifier"
-        ),
+        fields=SCHEMA["Customer"],
         computed=words("FullyQualifiedName Balance BalanceWithJobs Level"),
         required=("DisplayName",),
         refers={"ParentRef": "Customer", "SalesTermRef": "Term", "PaymentMethodRef": "PaymentMethod"},
@@ -60,11 +57,7 @@ ENTITIES: Mapping[str, Entity] = {
     ),
     "Item": Entity(
         is_list=True,
-        fields=words(
-            "Name Sku Description Active Type UnitPrice PurchaseCost PurchaseDesc IncomeAccountRef ExpenseAccountRef "
-            "AssetAccountRef TrackQtyOnHand QtyOnHand InvStartDate Taxable SalesTaxIncluded SubItem ParentRef "
-            "FullyQualifiedName Level"
-        ),
+        fields=SCHEMA["Item"],
         computed=words("FullyQualifiedName Level"),
         required=("Name",),
         refers={
@@ -79,7 +72,7 @@ ENTITIES: Mapping[str, Entity] = {
     ),
     "Invoice": Entity(
         is_list=False,
-        fields=_SALES | words("DueDate Balance Deposit AllowOnlinePayment"),
+        fields=SCHEMA["Invoice"],
         computed=words("TotalAmt HomeTotalAmt Balance"),
         required=("CustomerRef", "Line"),
         refers=_REFERS,
@@ -88,7 +81,7 @@ ENTITIES: Mapping[str, Entity] = {
     ),
     "Estimate": Entity(
         is_list=False,
-        fields=_SALES | words("DueDate ExpirationDate AcceptedBy AcceptedDate"),
+        fields=SCHEMA["Estimate"],
         computed=words("TotalAmt HomeTotalAmt"),
         required=("CustomerRef", "Line"),
         refers=_REFERS,
@@ -97,7 +90,7 @@ ENTITIES: Mapping[str, Entity] = {
     ),
     "SalesReceipt": Entity(
         is_list=False,
-        fields=_SALES | words("PaymentMethodRef PaymentRefNum DepositToAccountRef Balance"),
+        fields=SCHEMA["SalesReceipt"],
         computed=words("TotalAmt HomeTotalAmt Balance"),
         required=("Line",),
         refers={**_REFERS, "PaymentMethodRef": "PaymentMethod", "DepositToAccountRef": "Account"},
@@ -106,10 +99,7 @@ ENTITIES: Mapping[str, Entity] = {
     ),
     "Payment": Entity(
         is_list=False,
-        fields=words(
-            "CustomerRef TotalAmt UnappliedAmt TxnDate PaymentRefNum PaymentMethodRef DepositToAccountRef CurrencyRef "
-            "ExchangeRate PrivateNote ProcessPayment Line TxnSource ARAccountRef"
-        ),
+        fields=SCHEMA["Payment"],
         computed=words("UnappliedAmt"),
         required=("CustomerRef", "TotalAmt"),
         refers={"CustomerRef": "Customer", "PaymentMethodRef": "PaymentMethod", "DepositToAccountRef": "Account"},

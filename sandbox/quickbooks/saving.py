@@ -64,6 +64,7 @@ def void(company: Company, entity: str, body: Mapping[str, Any]) -> Row:
 
 def _stored(company: Company, entity: str, values: Values, before: Row | None) -> Row:
     definition = ENTITIES[entity]
+    values = {name: value for name, value in values.items() if value != ""}  # an empty text is none
     _check_shape(definition, values)
     _check_references(company, definition, values)
     if definition.is_list:
