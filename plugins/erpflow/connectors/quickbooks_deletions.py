@@ -98,8 +98,8 @@ def _gone(company: Company, kind: Kind, since: datetime) -> list[Dated]:
 def _left_out(kind: Kind, since: datetime) -> ProtocolError:
     return ProtocolError(
         f"{MOST} or more {kind.remote} changed since {since:%Y-%m-%d %H:%M}Z, and QuickBooks does not say which of "
-        "them were deleted. Nothing was deleted here. Write `deletes: {find: sweep}` into the mapping, and run a full sync: "
-        "it finds what is gone."
+        "them were deleted. Nothing was deleted here. Write `deletes: {find: sweep}` into the mapping, and run a full "
+        "sync: it finds what is gone."
     )
 
 

@@ -31,18 +31,21 @@ from erpflow.vocabulary import Window
 
 LOOK_BACK: Final = timedelta(days=30)
 """How far back change data capture tells."""
+_PATIENCE: Final = 20
 _MARGIN: Final = timedelta(hours=1)  # between our clock and the vendor's, and for a run that takes its time
 
 
 class Position(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Where the next request starts; as JSON it is the page token.
 
-    `at`: the second the last page ended in, `read`: how many of its records were read, `last`: the id of the last one.
+    `at`: the second the last page ended in, `read`: how many of its records were read, `last`: the id of the last one,
+    `again`: how often the second was begun anew because its records had moved.
     """
 
     at: str | None = None
     read: int = 0
     last: str | None = None
+    again: int = 0
 
     def token(self) -> PageToken:
         return PageToken(msgspec.json.encode(self).decode())
@@ -148,7 +151,8 @@ def _page(
     found = [dated(row) for row in rows]
     _check(found, bounds, position, most=most)
     if overlaps and not _continues(found, position):
-        return Page(page_bytes(kind.remote, []), 0, Position(at=position.at).token()), Position(at=position.at)
+        anew = _anew(position)
+        return Page(page_bytes(kind.remote, []), 0, anew.token()), anew
     fresh = found[1:] if overlaps else found
     kept = [each for each in fresh if bounds.holds(each.moment)]
     following = _following(found, position, start=start) if len(found) == most else None
@@ -171,13 +175,22 @@ def _continues(found: Sequence[Dated], position: Position) -> bool:
     return bool(found) and found[0].head.Id == position.last and found[0].moment == position.moment
 
 
+def _anew(position: Position) -> Position:
+    """The beginning of a second whose records have moved. Raises ProtocolError when they never stand still."""
+    if position.again >= _PATIENCE:
+        raise ProtocolError(
+            f"The records of {position.at} stand elsewhere whenever QuickBooks is asked for the next of them: "
+            "it heeds no start position, or somebody is changing them all the time. Nothing was lost; run it again."
+        )
+    return Position(at=position.at, again=position.again + 1)
+
+
 def _following(found: Sequence[Dated], position: Position, *, start: int) -> Position:
     last = found[-1]
-    read = sum(each.moment == last.moment for each in found)
     if last.moment == position.moment:  # still the same second: its first record is the first of the whole answer
         read = start - 1 + len(found)
-    if read == position.read and last.moment == position.moment:
-        raise ProtocolError(f"QuickBooks repeats the record {last.head.Id!r}: it heeds no start position.")
+        return Position(at=position.at, read=read, last=last.head.Id, again=position.again)
+    read = sum(each.moment == last.moment for each in found)
     return Position(at=last.moment.isoformat(), read=read, last=last.head.Id)
 
 

@@ -20,6 +20,7 @@ from erpflow.connectors.delivery import Delivery
 from erpflow.connectors.quickbooks_company import Company, Kind
 from erpflow.connectors.quickbooks_faults import Fault, faults_in, verdict
 from erpflow.connectors.quickbooks_query import to_instant
+from erpflow.connectors.quickbooks_updates import changed, merged_lines, writable
 from erpflow.connectors.quickbooks_wire import decode, encode, head_of, record, record_of, with_line_numbers
 from erpflow.errors import (
     ErpflowError,
@@ -35,7 +36,6 @@ from erpflow.vocabulary import Operation, RemoteId, VendorRecord
 BATCH: Final = 30
 """Items of one batch, at most."""
 
-_SET_BY_VENDOR: Final = frozenset({"Id", "SyncToken", "MetaData", "domain", "sparse", "status"})
 _WORDS: Final[Mapping[Operation, str]] = {
     Operation.CREATE: "create",
     Operation.UPDATE: "update",
@@ -168,7 +168,7 @@ class Writer:
         operation = _WORDS[change.operation]
         try:
             if change.operation is Operation.CREATE:
-                return self._checked(_Ready(operation, _writable(change.values)))
+                return self._checked(_Ready(operation, writable(change.values)))
             current = self._current(change)
             if current is None:
                 return WriteResult(Outcome.MISSING, change.remote_id)
@@ -177,12 +177,19 @@ class Writer:
             head = {"Id": change.remote_id, "SyncToken": head_of(current).SyncToken}
             if change.operation is Operation.DELETE:
                 return _Ready(operation, head)
-            values = _writable(change.values)
+            values = writable(change.values)
             if not values:
                 return self._done(change, current)
-            return self._checked(_Ready(operation, _update(record(current), values) | head))
+            return self._checked(_Ready(operation, self._changed(current, values) | head))
         except RecordRejected as error:
             return WriteResult(Outcome.REJECTED, change.remote_id, problems=error.problems)
+
+    def _changed(self, current: bytes, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What is sent of an update, lines merged with those that bear their numbers."""
+        found = record(bytes(with_line_numbers(current)) if self._kind.has_lines else current)
+        if self._kind.has_lines and isinstance(values.get("Line"), list):
+            values = {**values, "Line": merged_lines(found.get("Line") or [], values["Line"])}
+        return changed(found, values)
 
     def _current(self, change: Change) -> bytes | None:
         if not is_id(change.remote_id or ""):
@@ -257,30 +264,3 @@ def _maybe_written() -> Iterator[None]:
 def is_id(text: str) -> bool:
     """Ids are whole numbers; anything else would be another path, or is refused in words of its own."""
     return text.isascii() and text.isdecimal()
-
-
-def _writable(values: VendorRecord) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in _SET_BY_VENDOR}
-
-
-def _update(current: VendorRecord, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is sent of an update: the changed fields; or, when one is cleared, the whole record without it.
-
-    An object inside a record is sent whole, as it is replaced whole.
-    """
-    merged = {name: _merged(current.get(name), value) for name, value in values.items()}
-    if not any(_clears(value) for value in values.values()):
-        return {**merged, "sparse": True}
-    kept = {name: value for name, value in current.items() if name not in _SET_BY_VENDOR}
-    return {name: value for name, value in {**kept, **merged}.items() if value is not None and value != {}}
-
-
-def _merged(current: Any, value: Any) -> Any:
-    if not isinstance(value, Mapping) or not isinstance(current, Mapping):
-        return {key: part for key, part in value.items() if part is not None} if isinstance(value, Mapping) else value
-    merged = {**current, **{key: _merged(current.get(key), part) for key, part in value.items()}}
-    return {key: part for key, part in merged.items() if part is not None}
-
-
-def _clears(value: Any) -> bool:
-    return value is None or (isinstance(value, Mapping) and any(_clears(part) for part in value.values()))
