@@ -199,3 +199,29 @@ def test_an_entity_that_does_not_exist_is_named(books: Installation) -> None:
     assert ended.status == 1
     with pytest.raises(ConfigError, match="salesreceipt"):
         books.run("--debug", "sync", "run", "books", "salesreceipt")
+
+
+def test_a_changed_invoice_line_goes_out_with_all_that_the_document_holds(
+    books: Installation, quickbooks_url: str
+) -> None:
+    for entity in ("customer", "product", "invoice"):
+        synced(books, entity)
+    with_discount = (
+        "EXISTS (SELECT FROM app.invoice_items l WHERE l.invoice_id = t.id AND l.name = 'DiscountLineDetail')"
+    )
+    remote_id, local_id = remote_of(books, "invoice", with_discount)
+    before = record(quickbooks_url, "Invoice", remote_id)
+    books.rows(
+        "UPDATE app.invoice_items SET description = 'By hand'"
+        f" WHERE invoice_id = {local_id} AND line_no = 1 RETURNING id"
+    )
+    books.rows(f"UPDATE app.invoices SET due_date = '2027-01-31' WHERE id = {local_id} RETURNING id")
+    synced(books, "invoice")
+    after = record(quickbooks_url, "Invoice", remote_id)
+    assert (after["DueDate"], after["Line"][0]["Description"]) == ("2027-01-31", "By hand")
+    assert after["Line"][1:] == [
+        {**line, "LineNum": len(before["Line"]) - 1} if line["DetailType"] == "DiscountLineDetail" else line
+        for line in before["Line"][1:]
+    ]
+    assert (after["TotalAmt"], after["TxnTaxDetail"]) == (before["TotalAmt"], before["TxnTaxDetail"])
+    assert synced(books, "invoice")["updated"] == 0

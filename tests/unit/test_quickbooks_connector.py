@@ -341,6 +341,11 @@ def test_an_update_that_clears_nothing_is_sparse_and_sends_objects_whole() -> No
     assert changed(DOCUMENT, {"BillAddr": {"City": "c"}}) == {"BillAddr": {"Line1": "a", "City": "c"}, "sparse": True}
 
 
+def test_a_reference_to_nothing_is_cleared_with_its_name() -> None:
+    record = {**DOCUMENT, "SalesTermRef": {"value": "2", "name": "Net 30"}}
+    assert "SalesTermRef" not in changed(record, {"SalesTermRef": {"value": None}})
+
+
 @pytest.mark.parametrize("values", [{"PrivateNote": None}, {"BillAddr": {"City": None}}])
 def test_an_update_that_clears_a_field_is_full_and_keeps_all_others(values: dict[str, Any]) -> None:
     body = changed(DOCUMENT, values)

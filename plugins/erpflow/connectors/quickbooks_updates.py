@@ -48,6 +48,8 @@ def _merged(current: Any, value: Any) -> Any:
     """A value on what is there: of objects the parts that are not sent stay, and those that are null go."""
     if not isinstance(value, Mapping):
         return value
+    if "value" in value and value["value"] is None:  # a reference to nothing is none
+        return {}
     before = current if isinstance(current, Mapping) else {}
     parts = {**before, **{key: _merged(before.get(key), part) for key, part in value.items()}}
     return {key: part for key, part in parts.items() if part not in (None, {}) or (key in before and key not in value)}
