@@ -1,6 +1,6 @@
 # The front door. Every target is one line of shell; the logic lives in Python.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format lock bench clean
+.PHONY: help install demo test chaos lint format lock bench clean
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -19,7 +19,10 @@ demo: install ## Run everything on this machine and sync the demo data (ARGS=--e
 	@$(BIN)/python -m stack demo $(ARGS)
 
 test: install ## Run the whole test suite (ARGS=tests/unit: a part of it)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --no-loadscope-reorder $(ARGS)
+
+chaos: install ## Kill, cut off and mislead for a long time, and check that nothing is lost (ARGS=--help: the choices)
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: install ## Check style, types, the direction of imports, module sizes and the lock
 	@$(BIN)/ruff check .

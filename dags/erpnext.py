@@ -1,9 +1,8 @@
-"""ERPNext: what is synced, how often the DAG looks whether a sync is due, and when both sides are compared."""
+"""ERPNext: what is synced."""
 
 from __future__ import annotations
 
-from erpflow.airflow.dags import sync_dag
-from erpflow.airflow.reconciling import reconcile_dag
+from erpflow.airflow.systems import dags_of
 
 TABLES = {
     "customer": "app.customers",
@@ -11,10 +10,4 @@ TABLES = {
     "order": "app.orders",
 }
 
-for entity, table in TABLES.items():
-    globals()[f"erpnext__{entity}"] = sync_dag(
-        system="erpnext", title="ERPNext", entity=entity, table=table, cron="*/5 * * * *"
-    )
-    globals()[f"erpnext__{entity}__reconcile"] = reconcile_dag(
-        system="erpnext", title="ERPNext", entity=entity, table=table, cron="0 3 * * 0"
-    )
+globals().update(dags_of("erpnext", "ERPNext", TABLES))

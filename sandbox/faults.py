@@ -16,6 +16,8 @@ from sandbox.vendor import ASGIApp, Event, Receive, Scope, Send
 Kind = Literal["latency", "status", "reset", "truncate", "html", "unauthorized", "after_commit", "reset_after_commit"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
+UNAUTHORIZED = "sandbox.unauthorized"  # in the scope, for vendors whose credentials are in no header
+
 GATEWAY_PAGE = (
     b"<html>\r\n<head><title>504 Gateway Time-out</title></head>\r\n<body>\r\n"
     b"<center><h1>504 Gateway Time-out</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -165,7 +167,7 @@ class FaultMiddleware:
         elif fault.kind == "html":
             await send_whole(200, {"content-type": "text/html; charset=utf-8"}, LOGIN_PAGE, send)
         elif fault.kind == "unauthorized":
-            await self.app({**scope, "headers": with_bad_token(scope)}, receive, send)
+            await self.app({**scope, "headers": with_bad_token(scope), UNAUTHORIZED: True}, receive, send)
         else:
             extra = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after)}
             body = status_body(fault.status)

@@ -34,7 +34,7 @@ class Vendor(Protocol):
         """The vendor's API over that state; paths arrive without the prefix."""
 
     def counts(self, state: Any) -> Mapping[str, int]:
-        """How many records it holds of what a client would sync, by plain words (customer, product, order …)."""
+        """How many records it began with of what a client would sync, by plain words (customer, product, order …)."""
 
     def control_routes(self, state: Any) -> Sequence[BaseRoute]:
         """The side door for tests, mounted at `/_sandbox/<name>/`; no part of the vendor's API."""

@@ -9,11 +9,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import settings
 from psycopg import sql
+from xdist.scheduler import LoadScopeScheduling
 
 from erpflow.store.database import Database
 from erpflow.store.migrate import upgrade
@@ -38,12 +40,17 @@ for name in ("ERPFLOW_DATABASE_URL", "ERPFLOW_HOME", "ERPFLOW_MAPPINGS", "ERPFLO
 NEED_THE_DEMO = frozenset({"airflow", "browser"})
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks for the groups next
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules run side by side; those that share the running demo stay together, since it is made once a process."""
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group("demo" if folder in NEED_THE_DEMO else str(item.path)))
+class ByModule(LoadScopeScheduling):
+    """Modules run side by side; those that need the demo stay together, since every process would make its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return "demo" if module.split("/")[1] in NEED_THE_DEMO else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    return ByModule(config, log)
 
 
 @contextmanager

@@ -11,7 +11,15 @@ from airflow.sdk import DAG
 
 from tests.airflow.conftest import PROJECT
 
-DAG_IDS = ("erpnext__customer", "erpnext__product", "erpnext__order")
+ENTITIES = {
+    "erpnext": ("customer", "product", "order"),
+    "metakocka": ("contact", "product", "inventory", "document"),
+    "sap_b1": ("customer", "contact", "product", "order", "invoice", "payment"),
+    "tally": ("customer", "product", "order", "invoice", "payment"),
+    "veekaart": ("product", "inventory", "price"),
+}
+DAG_IDS = tuple(f"{system}__{entity}" for system, entities in ENTITIES.items() for entity in entities)
+IN_ORDER_IDS = ("veekaart__full",)
 RECONCILE_IDS = tuple(f"{dag_id}__reconcile" for dag_id in DAG_IDS)
 SERVICE_IDS = ("erpflow__watch", "erpflow__retention")
 
@@ -40,7 +48,17 @@ def dags() -> dict[str, DAG]:
 
 
 def test_there_are_two_dags_for_each_connector_and_entity_and_one_for_each_service(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {*DAG_IDS, *RECONCILE_IDS, *SERVICE_IDS}
+    assert set(dags) == {*DAG_IDS, *RECONCILE_IDS, *IN_ORDER_IDS, *SERVICE_IDS}
+
+
+def test_steps_that_ask_a_vendor_run_where_it_can_be_reached() -> None:
+    from erpflow.airflow.dags import sync_dag
+
+    dag = sync_dag(
+        system="tally", title="Tally", entity="payment", table="app.payments", cron="*/5 * * * *", queue="mill"
+    )
+    there = {task for task in dag.task_ids if dag.get_task(task).queue == "mill"}
+    assert there == {"sync.extract", "sync.push_load"}
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -49,7 +67,8 @@ def test_a_sync_dag_plans_then_pulls_then_pushes_if_its_mapping_does_then_finish
 ) -> None:
     dag = dags[dag_id]
     system, entity = dag_id.split("__")
-    both_ways = "direction: bidirectional" in (PROJECT / f"include/mappings/{system}/{entity}.yaml").read_text()
+    mapping = (PROJECT / f"include/mappings/{system}/{entity}.yaml").read_text()
+    both_ways = "direction: bidirectional" in mapping or "direction: push" in mapping
     chain = ["sync.extract", "sync.transform", "sync.load"]
     chain += ["sync.push_extract", "sync.push_transform", "sync.push_load"] if both_ways else []
     expected = {task: [following] for task, following in zip(chain, [*chain[1:], "finish"], strict=True)}
@@ -88,7 +107,8 @@ def test_every_dag_explains_itself_and_is_tagged(dags: dict[str, DAG], dag_id: s
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_only_what_asks_the_vendor_waits_in_its_pool(dags: dict[str, DAG], dag_id: str) -> None:
     pools = {task.task_id: task.pool for task in dags[dag_id].tasks}
-    assert pools.pop("sync.extract") == pools.pop("sync.push_load", "erpflow_erpnext") == "erpflow_erpnext"
+    own = f"erpflow_{dag_id.split('__')[0]}"
+    assert pools.pop("sync.extract") == pools.pop("sync.push_load", own) == own
     assert set(pools.values()) == {"default_pool"}
 
 
@@ -107,8 +127,8 @@ def test_a_reconciliation_reads_compares_and_repairs_for_each_config_then_finish
     }
     assert dag.get_task("finish").trigger_rule == "all_done"
     assert {task.task_id: task.pool for task in dag.tasks if task.pool != "default_pool"} == {
-        "reconcile.extract": "erpflow_erpnext",
-        "reconcile.repair": "erpflow_erpnext",
+        "reconcile.extract": f"erpflow_{system}",
+        "reconcile.repair": f"erpflow_{system}",
     }
     assert dag.doc_md is not None
     assert f"include/mappings/{system}/{entity}.yaml" in dag.doc_md
@@ -147,7 +167,20 @@ def test_a_service_runs_once_at_a_time_and_misses_nothing_by_pausing(dags: dict[
     assert dag.doc_md is not None
 
 
-@pytest.mark.parametrize("file", ["erpnext.py", "erpflow_watch.py", "erpflow_retention.py"])
+@pytest.mark.parametrize("dag_id", IN_ORDER_IDS)
+def test_a_full_sync_waits_for_each_entity_before_the_next(dags: dict[str, DAG], dag_id: str) -> None:
+    dag = dags[dag_id]
+    order = [task.task_id for task in dag.topological_sort()]
+    assert order == ["product", "inventory", "price"]
+    for task, following in zip(order, [*order[1:], None], strict=True):
+        step = dag.get_task(task)
+        assert step.downstream_task_ids == ({following} if following else set())
+        assert (step.trigger_dag_id, step.wait_for_completion) == (f"veekaart__{task}", True)
+        assert step.trigger_dag_id in dags
+    assert dag.schedule is None
+
+
+@pytest.mark.parametrize("file", [*(f"{system}.py" for system in ENTITIES), "erpflow_watch.py", "erpflow_retention.py"])
 def test_parsing_imports_nothing_heavy(file: str) -> None:
     """A task parses its DAG file again: what is imported there is paid by every task."""
     program = (

@@ -143,14 +143,14 @@ def test_a_locked_row_times_out_a_write_and_not_a_read(door: Door) -> None:
 def test_a_reset_brings_the_seeded_data_back_and_disarms_everything(door: Door) -> None:
     door.post("erpnext/delete", {"doctype": "Customer", "count": 10})
     door.post("faults", {"kind": "reset"})
-    assert door.post("reset", {"sizes": {"customers": 50}}).json() == {"reset": ["erpnext"]}
+    assert "erpnext" in door.post("reset", {"sizes": {"customers": 50}}).json()["reset"]
     assert door.api("method/frappe.client.get_count?doctype=Customer").json() == {"message": 50}
 
 
 @pytest.mark.parametrize(
     ("path", "body", "said"),
     [
-        ("reset", {"vendor": "sap"}, "There is no vendor 'sap' here; there are erpnext."),
+        ("reset", {"vendor": "sap"}, "There is no vendor 'sap' here; there are erpnext"),
         ("reset", {"seed": "x"}, "seed is a whole number"),
         ("reset", {"sizes": {"cats": 5}}, "has no cats"),
         ("erpnext/touch", {"doctype": "Cat"}, "There is no DocType 'Cat' here."),

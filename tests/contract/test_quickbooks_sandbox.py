@@ -6,8 +6,10 @@ What they cannot ask for is asked by hand: faults, limits, XML, the replay of a 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -31,14 +33,14 @@ from quickbooks.objects.payment import Payment, PaymentLine
 from quickbooks.objects.salesreceipt import SalesReceipt
 
 from sandbox import quickbooks
-from sandbox.quickbooks.company import Company
+from sandbox.quickbooks.company import Company, Switches
 from sandbox.quickbooks.entities import SALES
 from sandbox.quickbooks.hostile import CUSTOMERS, DOCUMENTS, ITEMS
 from sandbox.quickbooks.sales import SUBTOTAL, amount, total
 from sandbox.quickbooks.seeding import snapshot
 from sandbox.vendor import SeedPlan
 from tests.contract.quickbooks_vendor import CLIENT_ID, CLIENT_SECRET, REALM
-from tests.contract.sandboxes import sandbox
+from tests.contract.sandboxes import ROOT, sandbox
 
 SMALL = ("--customers", "30", "--items", "14", "--orders", "60")
 REDIRECT = "https://app.example.com/callback"
@@ -411,3 +413,11 @@ def _active_customer(url: str) -> str:
     answer = asked(url, "/query", method="POST", body="select Id from Customer maxresults 1").json()
     found: str = answer["QueryResponse"]["Customer"][0]["Id"]
     return found
+
+
+def test_every_route_and_switch_of_the_side_door_is_described() -> None:
+    page = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
+    company = quickbooks.seed(SeedPlan(sizes={"customers": 0, "items": 0, "orders": 0}))
+    routes = {f"/_sandbox/quickbooks{route.path}" for route in quickbooks.control_routes(company)}
+    assert set(re.findall(r"`(?:GET|POST|DELETE) (/_sandbox/quickbooks/[a-z/]+)`", page)) == routes
+    assert all(f"`{field.name}`" in page for field in fields(Switches))

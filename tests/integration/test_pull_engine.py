@@ -10,6 +10,7 @@ import pytest
 
 from erpflow.errors import ConfigError
 from erpflow.store.database import Database
+from erpflow.sync.pull import finish
 from erpflow.vocabulary import Counts, SyncStatus
 from tests.engine import CUSTOMER, START, Shop, ShopConnector, customer, order
 
@@ -78,6 +79,23 @@ def test_a_version_older_than_the_applied_one_is_ignored_and_counted(shop: Shop)
     assert shop.rows("SELECT ignored_reasons FROM erpflow.erp_sync_logs WHERE ignored_count > 0") == [
         ({"older than what is applied": 1},)
     ]
+
+
+def test_the_cursor_stays_before_the_start_of_a_read_however_long_that_takes(shop: Shop) -> None:
+    """A row that is committed late, behind a page that was read, carries a time of then: the next run asks for it."""
+    log_id = shop.plan()
+    records = [customer(1), customer(2, modified=datetime.now(UTC).isoformat())]
+    shop.job(log_id).run_whole(ShopConnector(records))
+    assert finish(shop.database, log_id).counts == Counts(read=2, created=2)
+    assert shop.rows("SELECT cursor_at FROM erpflow.erp_sync_configs WHERE entity = 'customer'") == [
+        (START + timedelta(seconds=1),)
+    ]
+
+
+def test_a_record_dated_in_the_year_9999_does_not_keep_its_own_correction_out(shop: Shop) -> None:
+    shop.sync([customer(1, modified="9999-12-31T00:00:00+00:00")])
+    assert shop.sync([customer(1, name="Corrected")], full=True).counts == Counts(read=1, updated=1)
+    assert shop.rows("SELECT name FROM app.customers") == [("Corrected",)]
 
 
 def test_a_record_that_comes_twice_in_one_read_is_applied_once(shop: Shop) -> None:

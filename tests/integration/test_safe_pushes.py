@@ -14,8 +14,8 @@ from erpflow.errors import AlreadyRunning, ConfigError, VendorUnavailable
 from erpflow.store import attempts, locks
 from erpflow.store.database import Database
 from erpflow.sync import push_settle
+from erpflow.sync.echo import is_echo
 from erpflow.sync.pull import finish
-from erpflow.sync.push_settle import is_echo
 from erpflow.vocabulary import Counts, RemoteId, SyncStatus, VendorRecord
 from tests.two_way import TwoWayConnector, TwoWayShop
 

@@ -36,7 +36,8 @@ def test_the_list_names_level_use_and_meaning(folder: Path, capsys: pytest.Captu
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["NAME", "LEVEL", "USED", "BY", "DESCRIPTION"]
     found = {line.split()[0]: line.split()[1:4] for line in lines[1:]}
-    assert found["clean_email"][:2] == ["field", "erpnext/customer.yaml"]
+    assert found["clean_email"][0] == "field"
+    assert "erpnext/customer.yaml" in next(line for line in lines if line.startswith("clean_email"))
     assert found["full_name"][:2] == ["record", "-"]
     assert found["fill_currency"][:2] == ["batch", "-"]
     assert "?  " in next(line for line in lines if line.startswith("broken"))

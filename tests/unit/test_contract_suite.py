@@ -24,7 +24,7 @@ def collected(suite: type[ContractBase]) -> set[str]:
 
 def suite_for(monkeypatch: pytest.MonkeyPatch, spec: Mapping[str, Any], **declared: Any) -> type[ConnectorContract]:
     """A contract for a connector whose one entity is as `spec` says."""
-    entity = EntitySpec(remote="x", key="id", modified="at", page_size=5, **spec)
+    entity = EntitySpec(**{"remote": "x", "key": "id", "modified": "at", "page_size": 5, **spec})
 
     class Acme(ErpNext):
         spec = replace(ErpNext.spec, system="acme", entities={"customer": entity})
@@ -54,12 +54,16 @@ def test_each_test_of_writing_needs_the_operation_it_is_about(monkeypatch: pytes
 def test_what_the_data_sheet_promises_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = {
         "writes": frozenset(Operation),
+        "windowed": True,
         "checks_version": True,
         "repeatable_create": True,
         "deleted_feed": True,
+        "ordered": True,
     }
     everything = collected(suite_for(monkeypatch, spec, writable=["customer"], unique={"customer": "email"}))
-    assert everything == {name for name in dir(ConnectorContract) if name.startswith("test")}
+    without_times = collected(suite_for(monkeypatch, {"modified": None}))
+    assert without_times - everything == {"test_what_has_no_times_is_read_whole_whatever_the_window_and_the_inserts"}
+    assert everything | without_times == {name for name in dir(ConnectorContract) if name.startswith("test")}
     without_lock = collected(suite_for(monkeypatch, {**spec, "checks_version": False}, writable=["customer"]))
     assert "test_an_update_of_an_outdated_version_is_stale_and_changes_nothing" in everything - without_lock
 

@@ -50,7 +50,7 @@ def test_every_template_that_ships_can_be_used_and_says_what_it_does(name: str) 
 
 def test_the_templates_in_use_are_files_that_ship() -> None:
     used = {one.name for path in find_mappings(INCLUDE / "mappings") for one in templates_used(load_mapping(path))}
-    assert used == {"clean_email", "person_name"}
+    assert "clean_email" in used <= set(NAMES)
     assert {"clean_phone", "full_name", "address_block", "fill_currency", "drop_test_customers"} <= set(NAMES)
 
 

@@ -102,3 +102,17 @@ def test_an_answer_nobody_understands_says_whether_the_write_may_be_done(reply: 
         bench.transport(max_body=4096).request("POST", "/x", body=b"{}")
     assert raised.value.maybe_done is maybe_done
     assert len(bench.server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "last", [Reply(429, headers={"Retry-After": "600"}), Reply(401), Reply(400)], ids=["429", "401", "400"]
+)
+def test_a_repeatable_write_that_may_be_done_stays_so_whatever_becomes_of_its_repetitions(last: Reply) -> None:
+    with serving(Reply(503), last) as bench, pytest.raises(VendorUnavailable) as raised:
+        bench.transport().request("POST", "/x", body=b"{}", idempotent=True)
+    assert raised.value.maybe_done and len(bench.server.asked) == 2
+
+
+def test_a_repeatable_write_whose_answer_comes_at_last_is_done() -> None:
+    with serving(Reply(wire=reset), Reply.json({"ok": 1})) as bench:
+        assert bench.transport().request("POST", "/x", body=b"{}", idempotent=True).body == b'{"ok": 1}'

@@ -72,6 +72,112 @@ class ErpNextHook(VendorHook):
     }
 
 
+class MetakockaHook(VendorHook):
+    """Metakocka: the login is the company ID, the password the secret key; they go in the body of every call."""
+
+    conn_type = "metakocka"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "metakocka_default"
+    hook_name = "Metakocka"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "port", "extra"],
+        "relabeling": {"host": "Server", "login": "Company ID", "password": "Secret key"},
+        "placeholders": {"host": "https://main.metakocka.si", "login": "16"},
+    }
+
+
+class TallyHook(VendorHook):
+    """Tally: no login; whoever reaches it may read and write the companies that are open there."""
+
+    conn_type = "tally"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "tally_default"
+    hook_name = "Tally"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "login", "password", "extra"],
+        "relabeling": {"host": "Address of Tally", "port": "Port"},
+        "placeholders": {"host": "http://192.168.1.20", "port": "9000"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "company": {
+            "label": "Company",
+            "description": "The whole name, as Tally shows it. It has to be open there.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "company_guid": {
+            "label": "GUID of the company",
+            "description": "To refuse another company that is called the same. May be left out.",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
+class VeeKaartHook(VendorHook):
+    """VeeKaart: the password is the store's API key; it goes as `Authorization: Bearer …`."""
+
+    conn_type = "veekaart"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "veekaart_default"
+    hook_name = "VeeKaart"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "login", "extra"],
+        "relabeling": {"host": "Store URL", "password": "API key"},
+        "placeholders": {"host": "https://store.example.com"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "path_prefix": {
+            "label": "Path prefix",
+            "description": "Empty for the documented API. /api/sync for a store that takes rows there without a key.",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
+class SapB1Hook(VendorHook):
+    """SAP Business One: a user of one company, signed in to its Service Layer with a session."""
+
+    conn_type = "sap_b1"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "sap_b1_default"
+    hook_name = "SAP Business One"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "extra"],
+        "relabeling": {"host": "Service Layer URL", "login": "User", "password": "Password"},
+        "placeholders": {"host": "https://b1.example.com:50000", "login": "erpflow"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "company_db": {
+            "label": "Company database",
+            "description": "The database of the company, such as SBODEMOUS.",
+            "schema": {"type": "string"},
+        },
+        "time_zone": {
+            "label": "Time zone of the server",
+            "description": "Such as Europe/Berlin: Business One writes times without one.",
+            "schema": {"type": "string"},
+        },
+        "version": {
+            "label": "Version of the Service Layer",
+            "description": "v2 (OData 4), or v1 (OData 3) on old patches.",
+            "schema": {"type": ["string", "null"], "enum": ["v2", "v1"]},
+        },
+        "fields": {
+            "label": "More fields",
+            "description": "By entity: customer: U_Tier, Website; order: U_Channel",
+            "schema": {"type": ["string", "null"]},
+        },
+        "payments_from": {
+            "label": "Payments from",
+            "description": "The first day of which payments are read; all if empty.",
+            "schema": {"type": ["string", "null"], "format": "date"},
+        },
+    }
+
+
 class QuickBooksHook(VendorHook):
     """QuickBooks Online: the login and the password are the app's; a person agrees with `erpflow connect`."""
 

@@ -7,7 +7,7 @@ it carried, and decides whether the rest is sent at all. `results` is what `writ
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -16,6 +16,7 @@ from erpflow.errors import ErpflowError, FieldProblem, PermissionDenied, RecordR
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 Send = Callable[[Sequence[Change]], Sequence[WriteResult]]
 """Sends some changes in one request, and says what became of each, in their order."""
 
@@ -65,6 +66,22 @@ class Delivery:
             for place, result in zip(places, results, strict=True):
                 self._results[place] = result
         return True
+
+    def carry(self, places: Sequence[int], send: Callable[[], T]) -> T | None:
+        """Sends one request for the changes at these places, whose parts of the answer are then judged by `attempt`.
+
+        None when it raised, which is the outcome of them all, or when an earlier request has found the vendor gone.
+        """
+        if self._stopped:
+            return None
+        try:
+            return send()
+        except (RecordRejected, PermissionDenied) as error:
+            for place in places:
+                self._refuse(place, error)
+        except ErpflowError as error:
+            self._stop(error, places)
+        return None
 
     def results(self) -> list[WriteResult]:
         """One result for each change, in their order.

@@ -254,7 +254,10 @@ def _written_besides(mapping: Mapping) -> Iterator[tuple[Where, Path]]:
     if remote.external_id is not None:
         yield ("remote", "external_id"), parse_path(remote.external_id)
     if remote.deleted is not None:
-        yield ("remote", "deleted", "path"), parse_path(remote.deleted.path)
+        path = parse_path(remote.deleted.path)
+        # A delete is a request of its own, so a field may write the same place: of many vendors both are one status.
+        if path not in {spec.paths[0] for spec in mapping.fields if spec.pushes()}:
+            yield ("remote", "deleted", "path"), path
 
 
 def _one_way(where: Where, part: Mapping | Children) -> Iterator[Problem]:

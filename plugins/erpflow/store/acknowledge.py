@@ -30,9 +30,10 @@ TIE: Final = sql.SQL(
             (sync_config_id, remote_id, tenant_id, local_id, raw_hash, remote_version, remote_modified_at, log_id,
              first_log_id, agreed_local, agreed_remote, local_hash, status, last_direction)
         SELECT %(config)s, p.remote_id, %(tenant)s, a.local_id, 0, p.remote_version, p.remote_modified_at, %(log)s,
-               %(log)s, a.sent, {agreed_remote}, a.local_hash, 'synced', 'push'
+               %(log)s, a.sent, coalesce(p.agreed_remote, {agreed_remote}), a.local_hash, 'synced', 'push'
         FROM json_to_recordset(%(pushed)s::json) AS p
-            (idempotency_key text, remote_id text, remote_version text, remote_modified_at timestamptz, seen boolean)
+            (idempotency_key text, remote_id text, remote_version text, remote_modified_at timestamptz, seen boolean,
+             agreed_remote jsonb)
         CROSS JOIN LATERAL (
             SELECT x.local_id, x.operation, x.agreed_local::jsonb AS sent, x.local_hash, x.before
             FROM erpflow.erp_push_attempts x
@@ -87,7 +88,8 @@ STAGED: Final = sql.SQL("SELECT s.remote_id, s.remote_version, s.remote_modified
 class Pushed(msgspec.Struct, frozen=True):
     """A write that the vendor has done: the key of its attempt, and the record's id and version now.
 
-    `seen`: the vendor has shown the record as it is now.
+    `seen`: the vendor has shown the record as it is now. `agreed_remote`: what is agreed on there, where that is less
+    than what it has now.
     """
 
     idempotency_key: str
@@ -95,6 +97,7 @@ class Pushed(msgspec.Struct, frozen=True):
     remote_version: str | None
     remote_modified_at: datetime | None
     seen: bool
+    agreed_remote: Texts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +116,11 @@ class Reader(ChunkWriter):
     def _prepare(self) -> None:
         self._connection.execute(pull_sql.create_stages(self._target))
         staged = merge_sql.staged_values(self._tracked, self._target)
+        agreed = merge_sql.agreed_values(self._tracked, self._target, local_id=sql.SQL("a.local_id"))
         self._staged, self._tie = self._render(
             [
                 STAGED.format(values=staged),
-                TIE.format(agreed_remote=STAGED_OR_NOT.format(staged=staged, besides=NOT_STAGED), stage=BESIDE_STAGE),
+                TIE.format(agreed_remote=STAGED_OR_NOT.format(staged=agreed, besides=NOT_STAGED), stage=BESIDE_STAGE),
             ]
         )
 
@@ -125,9 +129,13 @@ class Reader(ChunkWriter):
         self._put(batch)
         return [VendorState(*row) for row in self._connection.execute(self._staged)]
 
-    def tie(self, pushed: Sequence[Pushed], run: RunRef, batch: Batch) -> set[str]:
-        """`tie`, agreeing on what the vendor has now: the records of a batch. Once a transaction."""
-        self._put(batch)
+    def tie(self, pushed: Sequence[Pushed], run: RunRef, batch: Batch | None = None) -> set[str]:
+        """`tie`, agreeing on what the vendor has now: the records of a batch, or those that `read` was given.
+
+        Once a transaction.
+        """
+        if batch is not None:
+            self._put(batch)
         return _tie(self._connection, self._tie, pushed, run)
 
     def _put(self, batch: Batch) -> None:

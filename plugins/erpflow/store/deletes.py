@@ -40,7 +40,9 @@ CONCERNS = sql.SQL(
     FROM (SELECT remote_id, max(deleted_at) AS deleted_at FROM erpflow_gone GROUP BY remote_id) g
     JOIN erpflow.erp_entity_sync_records r ON r.sync_config_id = %(config)s AND r.remote_id = g.remote_id
     WHERE r.status <> 'deleted'
-      AND CASE WHEN g.deleted_at IS NULL THEN r.synced_at < %(started)s
+      -- Where one of the two dates says nothing (none, or the year 9999), what was read last counts.
+      AND CASE WHEN g.deleted_at IS NULL OR r.remote_modified_at > r.synced_at + interval '1 day'
+               THEN r.synced_at < %(started)s
                ELSE r.remote_modified_at IS NULL OR g.deleted_at >= r.remote_modified_at END
       -- What this run has settled already, before it was killed: it waits for a person, or the table refused it.
       AND NOT (r.status = 'frozen' AND r.deleted_at IS NOT NULL AND r.log_id = %(log)s)

@@ -220,11 +220,14 @@ def _as_written(lookup: LookupTarget) -> dict[str, sql.Composed]:
 OVERTAKEN = sql.SQL(
     """
     r.remote_modified_at > s.remote_modified_at
-    AND (r.synced_at >= %(started)s OR r.remote_modified_at > s.remote_modified_at + interval '1 hour')
+    AND (r.synced_at >= %(started)s
+         OR (r.remote_modified_at > s.remote_modified_at + interval '1 hour'
+             AND r.remote_modified_at <= r.synced_at + interval '1 day'))
     """
 )
 """A newer version is applied. A run that began to read behind that knows better, whatever the record's time says: local
-time runs an hour twice when summer ends, and clocks are corrected. More than an hour is no clock but an old copy."""
+time runs an hour twice when summer ends, and clocks are corrected. More than an hour is no clock but an old copy; but a
+version that was dated in the future when it was applied (9999) says nothing of the one that corrects it."""
 
 ONE_WAY = sql.SQL(
     """

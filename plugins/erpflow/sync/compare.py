@@ -24,6 +24,7 @@ from erpflow.store.pull import Batch, Connection
 from erpflow.store.pull_sql import PullTarget
 from erpflow.store.sync_logs import SyncRun
 from erpflow.store.tracked import Tracked
+from erpflow.sync.allowed import allowed_writes
 from erpflow.sync.chunk import Chunk
 from erpflow.sync.comparable import comparable
 from erpflow.sync.findings import Policy
@@ -176,7 +177,7 @@ class Comparison:
 
 def _policy(run: SyncRun, connector: type[Connector], mapping: Mapping) -> Policy:
     spec = connector.spec.entities.get(run.entity)
-    writes = mapping.writes & spec.writes if spec is not None else frozenset()
+    writes = allowed_writes(mapping, spec) if spec is not None else frozenset()
     return Policy(
         pulls=run.config_direction is not Direction.PUSH,
         pushes=run.config_direction is not Direction.PULL,

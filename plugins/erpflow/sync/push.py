@@ -25,7 +25,9 @@ from erpflow.store.database import Database
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import OpenRequest, SyncRun
 from erpflow.store.tracked import Tracked
+from erpflow.sync.allowed import allowed_writes
 from erpflow.sync.comparable import comparable
+from erpflow.sync.counted import unjudgeable
 from erpflow.sync.landing import Folder
 from erpflow.sync.merge import rules_of
 from erpflow.sync.planned import MOST_PLANNED, PlannedChange
@@ -153,6 +155,8 @@ class PushJob:
                 f"Set direction: pull in {self._where()}."
             )
         if Operation.CREATE in spec.writes & mapping.writes and (problem := cannot_settle(mapping, spec)):
+            raise ConfigError(f"{self._where()}: {problem}")
+        if problem := unjudgeable(mapping, spec):
             raise ConfigError(f"{self._where()}: {problem}")
         with self.database.session() as connection:
             self._tracked(connection, mapping)
@@ -380,7 +384,7 @@ class PushJob:
         return scan(self.run, table, self.database, landing, version=mapping.version, writes=self._writes(), ids=ids)
 
     def _writes(self) -> frozenset[Operation]:
-        return self.mapping.writes & self.connector.spec.entities[self.run.entity].writes
+        return allowed_writes(self.mapping, self.connector.spec.entities[self.run.entity])
 
     def _map(self, landing: PushLanding, *, first: int = 1) -> int:
         return sum(1 for _ in self._mapped(landing, first=first))
@@ -399,6 +403,7 @@ class PushJob:
                 push_lookups(connection, program.mapping, connection_id=self.run.connection_id, where=self._where()),
                 connection,
                 bulk_size=self.connector.spec.entities[self.run.entity].bulk_size,
+                replaces=self.connector.spec.entities[self.run.entity].replaces,
             )
             for batch in mapper.batches((changed.changes for changed in landing.changes()), first=first):
                 count += 1

@@ -50,7 +50,14 @@ class PushMapper:
     """Turns changes into requests for one run."""
 
     def __init__(
-        self, program: PushProgram, rules: Rules, lookups: PushLookups, connection: Connection, *, bulk_size: int
+        self,
+        program: PushProgram,
+        rules: Rules,
+        lookups: PushLookups,
+        connection: Connection,
+        *,
+        bulk_size: int,
+        replaces: bool = False,
     ) -> None:
         self._program = program
         self._mapping: Mapping = program.mapping
@@ -58,6 +65,7 @@ class PushMapper:
         self._lookups = lookups
         self._connection = connection
         self._bulk_size = bulk_size
+        self._replaces = replaces
         self._json = {spec.local: None for spec in self._mapping.fields if spec.type is FieldType.JSON and spec.local}
         self._line_json = {
             child.local: {spec.local for spec in child.fields if spec.type is FieldType.JSON}
@@ -126,7 +134,7 @@ class PushMapper:
             if not changed:
                 mapped.unchanged.append((change.local_id, change.hash))
                 return
-            names = self._program.with_companions(changed)
+            names = self._program.with_companions(values if self._replaces else changed)
             sent = {name: self._sum(name, change) for name in names if name in values}
         try:
             row = self._row(sent, found)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import structlog
 
 from erpflow.connectors.base import Connector, Outcome, Page, SupportsWrites, WriteResult
@@ -23,6 +24,7 @@ from erpflow.store.history import Entry
 from erpflow.store.pull import Batch, Connection
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.chunk import copy_text
+from erpflow.sync.echo import Texts, agreed_when_read
 from erpflow.sync.push_landing import Outgoing, RefusedRow
 from erpflow.vocabulary import ConflictKind, Counts, Operation, RemoteId, SyncLogId
 
@@ -48,7 +50,8 @@ class Settlement:
     """What the attempts of one call came to, before it is recorded.
 
     `written`: the records that were written, as the vendor has them now. `done`: the rows that the vendor has taken.
-    `created`: the attempts that made a record, by its id. `reread`: records that changed at the vendor,
+    `created`: the attempts that made a record, by its id. `read_later`: those whose record was not in the vendor's
+    answer and was read some time after, by its id. `reread`: records that changed at the vendor,
     or vanished, while we wrote them. `outcomes`: how many rows became what, for the log of the run that sent them.
     `unknown` and `unsent`: how many attempts are still to be settled, or to be sent.
     """
@@ -59,6 +62,7 @@ class Settlement:
     buried: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     created: dict[str, Attempt] = field(default_factory=dict)
+    read_later: dict[str, Attempt] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     refused: list[tuple[Attempt, tuple[FieldProblem, ...]]] = field(default_factory=list)
     conflicts: list[NewConflict] = field(default_factory=list)
@@ -152,7 +156,15 @@ class PushRecorder:
             return set()
         if self._reader is None or settlement.written is None:
             return acknowledge.tie(self._connection, settlement.pushed, self._run.ref)
-        return self._reader.tie(settlement.pushed, self._run.ref, settlement.written)
+        if not settlement.read_later:
+            return self._reader.tie(settlement.pushed, self._run.ref, settlement.written)
+        agreed = {
+            state.remote_id: _agreed_later(settlement.read_later[state.remote_id], state)
+            for state in self._reader.read(settlement.written)
+            if state.remote_id in settlement.read_later
+        }
+        pushed = [msgspec.structs.replace(one, agreed_remote=agreed.get(one.remote_id)) for one in settlement.pushed]
+        return self._reader.tie(pushed, self._run.ref)
 
     def refuse(self, refused: Sequence[RefusedRow]) -> None:
         """Keep rows that the mapping cannot send."""
@@ -200,6 +212,8 @@ class PushRecorder:
         version, when = versions.get(remote_id, (None, None))
         settlement.pushed.append(Pushed(attempt.idempotency_key, remote_id, version, when, remote_id in versions))
         settlement.done.append(attempt.local_id)
+        if result.record is None and remote_id in versions:
+            settlement.read_later[remote_id] = attempt
         if attempt.operation is Operation.CREATE:
             settlement.created[remote_id] = attempt
             return "created"
@@ -320,6 +334,12 @@ class PushRecorder:
         if zone not in self._programs:
             self._programs[zone] = program.with_zone(zone)
         return self._programs[zone]
+
+
+def _agreed_later(attempt: Attempt, state: VendorState) -> Texts:
+    """What the vendor made of our values, as far as a record tells that somebody may have changed since the write."""
+    ours, is_new = attempt.agreed_local or {}, attempt.operation is Operation.CREATE
+    return agreed_when_read(ours, state.values, ours if is_new else attempt.before or {})
 
 
 def _unread(attempt: Attempt, result: WriteResult) -> WriteResult:

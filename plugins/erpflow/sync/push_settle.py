@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import structlog
@@ -23,6 +22,7 @@ from erpflow.store import acknowledge, attempts
 from erpflow.store.attempts import Attempt
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import SyncRun
+from erpflow.sync.echo import is_echo
 from erpflow.sync.natural_key import NaturalKey
 from erpflow.sync.push_map import decode
 from erpflow.sync.push_record import DUPLICATE, PushRecorder, Settlement
@@ -155,20 +155,6 @@ class Settler:
             if str(dig(found, parse_path(flag.path))) == str(flag.value):
                 return WriteResult(Outcome.DONE, RemoteId(attempt.remote_id or ""))
         return WriteResult(Outcome.NOT_SENT)
-
-
-def is_echo(sent: str | None, found: str | None) -> bool:
-    """Whether a vendor may have made `found` of what was sent: the same but for white space, case or decimals."""
-    if sent == found or (not sent and not found):
-        return True
-    if sent is None or found is None:
-        return False
-    try:
-        ours, theirs = Decimal(sent), Decimal(found)
-    except InvalidOperation:
-        return "".join(sent.split()).casefold() == "".join(found.split()).casefold()
-    places = -int(theirs.as_tuple().exponent)
-    return abs(ours - theirs) <= Decimal(1).scaleb(-max(places, 0)) / 2
 
 
 def _unclear(attempt: Attempt, why: str) -> WriteResult:

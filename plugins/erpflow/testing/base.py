@@ -46,6 +46,8 @@ class ContractBase:
     """The entities the contract may write to; then the `vendor` fixture returns a `WritableVendor`."""
     unique: ClassVar[Mapping[str, str]] = {}
     """By entity, a field whose value only one record may have; `values_for` fills it."""
+    amountless: ClassVar[Collection[str]] = ()
+    """The writable entities without an amount: their `Fields.money` is None."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         """A test without a subject is no test of this class: it is neither run nor skipped."""
@@ -73,10 +75,17 @@ class ContractBase:
             return tuple(name for name, spec in written.items() if operation in spec.writes)
 
         changed, deleted = by(Operation.UPDATE), by(Operation.DELETE)
+        read = cls.entities or tuple(known)
         return {
-            "entity": cls.entities or tuple(known),
+            "entity": read,
+            "dated": tuple(name for name in read if known[name].modified is not None),
+            "undated": tuple(name for name in read if known[name].modified is None and not known[name].windowed),
+            "windowed": tuple(name for name in read if known[name].windowed),
+            "tracked": tuple(name for name in read if known[name].modified is not None or known[name].windowed),
+            "in_order": tuple(name for name in read if known[name].ordered),
             "written": tuple(written),
             "creatable": by(Operation.CREATE),
+            "priced": tuple(name for name in by(Operation.CREATE) if name not in cls.amountless),
             "updatable": changed,
             "deletable": deleted,
             "locked_update": tuple(name for name in changed if known[name].checks_version),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from erpflow.connectors.base import Change, Connector, Outcome, WriteResult
-from erpflow.connectors.transport import Timeouts
+from erpflow.connectors.transport import ONE_ATTEMPT, Timeouts
 from erpflow.errors import AuthFailed, ErpflowError, RateLimited, VendorUnavailable
 from erpflow.testing.base import Connect, ContractBase
 from erpflow.testing.changes import (
@@ -147,7 +147,7 @@ class TornWritesContract(ContractBase):
         self, connect: Connect, vendor: WritableVendor, creatable: str
     ) -> None:
         values, new = vendor.values_for(creatable), newcomers(vendor, creatable)
-        connector = connect(timeouts=Timeouts(read=0.2, total=0.4))
+        connector = connect(timeouts=Timeouts(read=0.2, total=0.4), retries=ONE_ATTEMPT)
         vendor.fail(Fault("latency", seconds=0.8, writes=True))
         (result,) = write(connector, creatable, [creation(values)])
         assert result.outcome is UNKNOWN

@@ -115,15 +115,14 @@ class WritingContract(ContractBase):
 
     @pytest.mark.parametrize("amount", AMOUNTS)
     def test_an_amount_arrives_with_exactly_its_digits(
-        self, connect: Connect, vendor: WritableVendor, creatable: str, amount: str
+        self, connect: Connect, vendor: WritableVendor, priced: str, amount: str
     ) -> None:
-        path = vendor.fields(creatable).money
-        if path is None:
-            pytest.skip("no amount of this entity can be written")
-        values = with_value(vendor.values_for(creatable), path, Decimal(amount))
+        path = vendor.fields(priced).money
+        assert path is not None, "name an entity without an amount in `amountless`"
+        values = with_value(vendor.values_for(priced), path, Decimal(amount))
         connector = connect()
-        (name,) = write_all(connector, creatable, [creation(values)])
-        for record in (vendor.stored(creatable, name), read_back(connector, creatable, [name])[name]):
+        (name,) = write_all(connector, priced, [creation(values)])
+        for record in (vendor.stored(priced, name), read_back(connector, priced, [name])[name]):
             assert Decimal(str(at(record, path))) == Decimal(amount)
 
     def test_hostile_text_survives_the_way_there_and_back(
