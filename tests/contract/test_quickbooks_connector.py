@@ -45,6 +45,7 @@ def company(quickbooks_url: str) -> Iterator[QuickBooksCompany]:
 
 class TestQuickBooks(ConnectorContract):
     system = "quickbooks"
+    amountless = ("customer",)
     writable = ("customer", "product", "invoice", "payment", "order", "estimate")
     unique: ClassVar[Mapping[str, str]] = {
         "customer": "DisplayName",
