@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 import requests
 
+from erpflow.connectors.answer import Answer
 from erpflow.connectors.base import Outcome
 from erpflow.connectors.quickbooks_company import Company, Kind
 from erpflow.errors import AuthFailed, ConfigError, PermissionDenied, ProtocolError, RateLimited, VendorUnavailable
@@ -54,6 +55,8 @@ class TestQuickBooks(ConnectorContract):
         "order": "DocNumber",
         "estimate": "DocNumber",
     }
+
+    test_a_record_that_exists_again_is_not_reported = None  # QuickBooks gives no id out again
 
     @pytest.fixture
     def vendor(self, company: QuickBooksCompany) -> WritableVendor:
@@ -356,6 +359,23 @@ class TestQuickBooks(ConnectorContract):
         cut_at(monkeypatch, company, 6, cut="oldest")
         created = company.create("invoice", 16)
         company.delete("invoice", created[:deleted])
+        with pytest.raises(ProtocolError, match=r"find: sweep"):
+            read_trash(connect(), "invoice")
+
+    def test_a_change_between_two_answers_does_not_hide_that_the_oldest_were_left_out(
+        self, connect: Connect, company: QuickBooksCompany, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cut_at(monkeypatch, company, 6, cut="oldest")
+        created = company.create("invoice", 16)
+        company.delete("invoice", created[:2])
+        capture = Company.changes
+
+        def captured_and_changed(self: Company, kind: Kind, since: datetime) -> tuple[Answer, list[bytes]]:
+            found = capture(self, kind, since)
+            company.update("invoice", created[5])
+            return found
+
+        monkeypatch.setattr(Company, "changes", captured_and_changed)
         with pytest.raises(ProtocolError, match=r"find: sweep"):
             read_trash(connect(), "invoice")
 
