@@ -35,10 +35,12 @@ def _changed(company: Company, entity: str, since: datetime) -> dict[str, Any]:
             found.append((at, int(row_id), _stub(row_id, at)))
     found.sort(key=lambda change: change[:2])
     most = company.switches.cdc_most
+    unasked = ENTITIES[entity].unasked
     kept = found[:most] if company.switches.cdc_cut == "newest" else found[-most:]
     if not kept:
         return {}
-    return {entity: [values for _, _, values in kept], "startPosition": 1, "maxResults": len(kept)}
+    shown = [{name: value for name, value in values.items() if name not in unasked} for _, _, values in kept]
+    return {entity: shown, "startPosition": 1, "maxResults": len(kept)}
 
 
 def _stub(row_id: str, at: datetime) -> dict[str, Any]:

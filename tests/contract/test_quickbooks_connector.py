@@ -75,8 +75,9 @@ class TestQuickBooks(ConnectorContract):
     def test_an_item_brings_its_sku_which_a_star_leaves_out(self, connect: Connect, company: QuickBooksCompany) -> None:
         (name,) = company.create("product", 1)
         company.change("product", name, {"Sku": "CONTRACT-1"})
-        records = {record["Id"]: record for record in read_all(connect(), "product").records}
-        assert records[name]["Sku"] == "CONTRACT-1"
+        for since in (None, datetime.now(UTC) - timedelta(minutes=5)):
+            reading = read_all(connect(), "product", Window(since=since))
+            assert {record["Id"]: record.get("Sku") for record in reading.records}[name] == "CONTRACT-1"
 
     def test_every_line_has_a_number_and_the_sum_below_them_is_none(
         self, connect: Connect, company: QuickBooksCompany

@@ -42,6 +42,11 @@ class Kind:
         return f"/{self.remote.lower()}"
 
     @property
+    def comes_whole(self) -> bool:
+        """Whether an answer for which no columns were named holds the whole record (of others: UNVERIFIED)."""
+        return self.columns == "*"
+
+    @property
     def everybody(self) -> list[str]:
         """The condition that brings inactive records too."""
         return ["Active in (true, false)"] if self.is_list else []

@@ -125,6 +125,8 @@ def _captured(company: Company, kind: Kind, bounds: Bounds, *, limit: int) -> Pa
 
     The answer is cut at 1,000 without a word, and cannot be continued: then queries read the window.
     """
+    if not kind.comes_whole:
+        return None
     now = company.now()
     since, until = bounds.since, bounds.until
     if since is None or not now - LOOK_BACK + _MARGIN <= since <= now or (until is not None and until < now - _MARGIN):

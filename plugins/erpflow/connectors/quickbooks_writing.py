@@ -247,6 +247,8 @@ class Writer:
             return WriteResult(Outcome.DONE, change.remote_id)
         with _maybe_written():
             remote_id = RemoteId(head_of(row).Id)
+        if not self._kind.comes_whole:  # it is read again by a query
+            return WriteResult(Outcome.DONE, remote_id)
         landed = bytes(with_line_numbers(row)) if self._kind.has_lines else row
         return WriteResult(Outcome.DONE, remote_id, record=landed)
 
