@@ -17,7 +17,7 @@ from erpflow.sync.configure import configure
 from stack.airflow_api import DagRun
 from stack.bring_up import Stack
 from stack.demo_systems import Sync, System, waves
-from stack.outcome import Outcome, log_of, outcome_of
+from stack.outcome import Outcome, logs_of, outcome_of
 
 POOL_SLOTS: Final = 4
 
@@ -114,8 +114,8 @@ def _watch(
                 if now.ended:
                     outcomes[sync] = outcome_of(database, sync, mappings[sync], now)
                     _show_end(stack, outcomes[sync])
-                elif log := log_of(database, run, name=sync.connection):
-                    done, total = log.counts.accounted, seeded[sync.system].get(sync.entity)
+                elif logs := logs_of(database, run, name=sync.connection):
+                    done, total = logs[0].counts.accounted, seeded[sync.system].get(sync.entity)
                     stack.progress.tell(sync.dag_id, f"{done:,}{f' of {total:,}' if total else ''} records")
                 else:
                     stack.progress.tell(sync.dag_id, now.state)

@@ -178,6 +178,28 @@ class SapB1Hook(VendorHook):
     }
 
 
+class ZohoCrmHook(VendorHook):
+    """Zoho CRM: the app's client id and secret; a person's consent comes with `erpflow connect`."""
+
+    conn_type = "zoho_crm"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "zoho_crm_default"
+    hook_name = "Zoho CRM"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "extra"],
+        "relabeling": {"host": "API URL", "login": "Client ID", "password": "Client secret"},
+        "placeholders": {"host": "https://www.zohoapis.eu", "login": "1000.…"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "data_center": {
+            "label": "Data centre",
+            "description": "Only when the API URL does not show it: com, eu, in, com.au, com.cn, jp, ca or sa.",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
 class QuickBooksHook(VendorHook):
     """QuickBooks Online: the login and the password are the app's; a person agrees with `erpflow connect`."""
 

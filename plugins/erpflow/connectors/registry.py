@@ -26,6 +26,7 @@ _BUILT_IN: Final = {
     "veekaart": "erpflow.connectors.veekaart:VeeKaart",
     "quickbooks": "erpflow.connectors.quickbooks:QuickBooks",
     "sap_b1": "erpflow.connectors.sap_b1:SapB1",
+    "zoho_crm": "erpflow.connectors.zoho_crm:ZohoCrm",
 }
 
 
