@@ -36,6 +36,7 @@ from erpflow.errors import (
     VendorUnavailable,
 )
 from erpflow.testing.server import Asked, Reply, ScriptedServer
+from erpflow.testing.tokens import NeverConnected
 from erpflow.vocabulary import Operation, RemoteId, Window
 
 SINCE = datetime(2026, 5, 1, tzinfo=UTC)
@@ -473,6 +474,15 @@ def test_connections_to_one_company_share_its_limits_and_those_to_others_do_not(
 def test_a_consent_that_names_no_company_asks_for_its_id() -> None:
     with pytest.raises(ConfigError, match="which company"):
         QuickBooks.address(Account("https://quickbooks.api.intuit.com", "id", "secret", tokens=Known()))
+
+
+def test_a_connection_that_nobody_has_connected_says_so_when_it_is_asked_something() -> None:
+    account = Account("https://quickbooks.api.intuit.com", "id", "secret", tokens=NeverConnected())
+    assert QuickBooks.address(account).endswith("/v3/company/0")
+    session = requests.Session()
+    session.auth = QuickBooks.auth(account)
+    result = QuickBooks(Transport(session, base_url=QuickBooks.address(account))).check()
+    assert not result.success and "erpflow connect" in result.message
 
 
 def test_a_company_id_that_is_no_number_is_refused_before_it_becomes_an_address() -> None:

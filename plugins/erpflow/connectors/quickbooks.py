@@ -32,9 +32,8 @@ from erpflow.connectors.quickbooks_paging import pages, position_of
 from erpflow.connectors.quickbooks_query import MOST, to_instant
 from erpflow.connectors.quickbooks_wire import decode, record, rows_of_page, with_line_numbers
 from erpflow.connectors.quickbooks_writing import BATCH, Writer, is_id
-from erpflow.connectors.signing import Unsigned
 from erpflow.connectors.transport import ONE_ATTEMPT, Transport
-from erpflow.errors import ConfigError, ErpflowError, suggestion
+from erpflow.errors import AuthFailed, ConfigError, ErpflowError, suggestion
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 
 NAMES: Final = frozenset({Operation.CREATE, Operation.UPDATE})
@@ -97,7 +96,7 @@ _INTUIT: Final = Places(
     authorize="https://appcenter.intuit.com/connect/oauth2",
     token="https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer",  # noqa: S106  (an address)
 )
-_NOT_YET: Final = "0"  # the company of a connection that nobody has connected: the vendor refuses it as such
+_NOT_YET: Final = "0"  # the company of a connection that nobody has connected, and no company's number
 
 
 class _CompanyInfo(msgspec.Struct):
@@ -139,7 +138,7 @@ class QuickBooks(Connector):
 
     @classmethod
     def auth(cls, account: Account) -> AuthBase:
-        return oauth_auth(cls.oauth, account) if account.tokens is not None else Unsigned()
+        return oauth_auth(cls.oauth, account)
 
     @classmethod
     def address(cls, account: Account) -> str:
@@ -204,20 +203,29 @@ class QuickBooks(Connector):
 
 
 def _realm(account: Account) -> str:
-    """The company's number. Raises ConfigError when nobody says which company it is, and what `current` raises."""
-    given = str(account.extra.get("realm_id") or "").strip()
-    if account.tokens is not None and not given:
-        given = account.tokens.current().facts.get(REALM, "")
-        if not given:
-            raise ConfigError(
-                "QuickBooks did not say which company was agreed for. Run erpflow connect NAME with a browser, or "
-                "write the company's ID into the connection."
-            )
-    if given and not is_id(given):
+    """The company's number. Raises ConfigError when nobody says which company it is.
+
+    Where nobody has agreed yet, or no more, it is one that no company has: the first request says what to do.
+    """
+    given = str(account.extra.get("realm_id") or "").strip() or _agreed_for(account)
+    if not is_id(given):
         raise ConfigError(
             f"The company ID {given[:40]!r} is no number. QuickBooks shows it under Account and Settings."
         )
-    return given or _NOT_YET
+    return given
+
+
+def _agreed_for(account: Account) -> str:
+    try:
+        realm = account.tokens.current().facts.get(REALM) if account.tokens is not None else _NOT_YET
+    except AuthFailed:
+        return _NOT_YET
+    if not realm:
+        raise ConfigError(
+            "QuickBooks did not say which company was agreed for. Run erpflow connect NAME with a browser, or write "
+            "the company's ID into the connection."
+        )
+    return realm
 
 
 def _landed(entity: str, row: bytes) -> RawRecord:
