@@ -73,6 +73,14 @@ SYSTEMS: Final = (
         waves=(("customer", "product"), ("order",)),
     ),
     System(
+        "zoho_crm",
+        "Zoho CRM",
+        path="/zoho_crm",
+        login="1000.SANDBOXCLIENT7Q2",
+        password="sandbox-zoho-client-secret",  # noqa: S106
+        waves=(("customer", "product"), ("contact", "lead", "order"), ("deal", "invoice")),
+    ),
+    System(
         "sap_b1",
         "SAP Business One",
         path="/sap_b1",
