@@ -81,6 +81,14 @@ SYSTEMS: Final = (
         waves=(("customer", "product"), ("contact", "lead", "order"), ("deal", "invoice")),
     ),
     System(
+        "quickbooks",
+        "QuickBooks Online",
+        path="/quickbooks",
+        login="sandbox-quickbooks-app",
+        password="sandbox-quickbooks-secret",  # noqa: S106
+        waves=(("customer", "product"), ("invoice", "order", "estimate"), ("payment",)),
+    ),
+    System(
         "sap_b1",
         "SAP Business One",
         path="/sap_b1",

@@ -14,6 +14,7 @@ from tests.airflow.conftest import PROJECT
 ENTITIES = {
     "erpnext": ("customer", "product", "order"),
     "metakocka": ("contact", "product", "inventory", "document"),
+    "quickbooks": ("customer", "product", "invoice", "payment", "order", "estimate"),
     "sap_b1": ("customer", "contact", "product", "order", "invoice", "payment"),
     "tally": ("customer", "product", "order", "invoice", "payment"),
     "veekaart": ("product", "inventory", "price"),

@@ -200,6 +200,31 @@ class ZohoCrmHook(VendorHook):
     }
 
 
+class QuickBooksHook(VendorHook):
+    """QuickBooks Online: the login and the password are the app's; a person agrees with `erpflow connect`."""
+
+    conn_type = "quickbooks"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "quickbooks_default"
+    hook_name = "QuickBooks Online"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "port", "extra"],
+        "relabeling": {"host": "API address", "login": "Client ID", "password": "Client secret"},
+        "placeholders": {
+            "host": "https://quickbooks.api.intuit.com",
+            "login": "from Keys & credentials in Intuit's developer portal",
+        },
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "realm_id": {
+            "label": "Company ID",
+            "description": "Empty: the company of the person who agreed (erpflow connect).",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
 HOOKS: dict[str, type[VendorHook]] = {hook.conn_type: hook for hook in VendorHook.__subclasses__()}
 
 
