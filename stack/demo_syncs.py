@@ -16,6 +16,7 @@ from erpflow.store.planning import note_started
 from erpflow.sync.configure import configure
 from stack.airflow_api import DagRun
 from stack.bring_up import Stack
+from stack.demo_consent import consent
 from stack.demo_systems import Sync, System, waves
 from stack.outcome import Outcome, logs_of, outcome_of
 
@@ -58,6 +59,7 @@ def connect(stack: Stack, systems: Sequence[System], mappings: Mappings) -> None
                 config = configure(database, connection.id, mappings[sync], path=str(sync.mapping))
                 # We start each sync ourselves: the scheduled run of the interval that has just ended has nothing due.
                 note_started(database, config.id, datetime.now(UTC))
+        consent(stack, system, connection.id)
 
 
 def run_all(stack: Stack, systems: Sequence[System], mappings: Mappings) -> Iterator[Outcome]:

@@ -73,6 +73,22 @@ SYSTEMS: Final = (
         waves=(("customer", "product"), ("order",)),
     ),
     System(
+        "zoho_crm",
+        "Zoho CRM",
+        path="/zoho_crm",
+        login="1000.SANDBOXCLIENT7Q2",
+        password="sandbox-zoho-client-secret",  # noqa: S106
+        waves=(("customer", "product"), ("contact", "lead", "order"), ("deal", "invoice")),
+    ),
+    System(
+        "quickbooks",
+        "QuickBooks Online",
+        path="/quickbooks",
+        login="sandbox-quickbooks-app",
+        password="sandbox-quickbooks-secret",  # noqa: S106
+        waves=(("customer", "product"), ("invoice", "order", "estimate"), ("payment",)),
+    ),
+    System(
         "sap_b1",
         "SAP Business One",
         path="/sap_b1",

@@ -16,6 +16,7 @@ from erpflow.connectors.account import Account
 from erpflow.connectors.base import Connector
 from erpflow.connectors.registry import build, connector_class
 from erpflow.connectors.session import build_session
+from erpflow.testing.tokens import NeverConnected
 from erpflow.testing.vendor import Credentials, RecordingLimiter, VendorDouble
 from erpflow.vocabulary import Operation
 
@@ -136,12 +137,14 @@ class ContractBase:
 
         def make(credentials: Credentials | None = None, **options: Any) -> Connector:
             given = credentials or vendor.good()
-            account = Account(vendor.base_url, given.login, given.password, given.extra, given.tokens)
-            session = build_session(connector_class(self.system), account)
+            connector = connector_class(self.system)
+            tokens = given.tokens or (NeverConnected() if connector.oauth is not None else None)
+            account = Account(vendor.base_url, given.login, given.password, given.extra, tokens)
+            session = build_session(connector, account)
             session.trust_env = False
             sessions.append(session)
             defaults: dict[str, Any] = {
-                "base_url": connector_class(self.system).address(account),
+                "base_url": connector.address(account),
                 "limiter": limiter,
                 "page_size": self.page_size,
                 "sleep": slept.append,
