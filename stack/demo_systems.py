@@ -118,7 +118,7 @@ SYSTEMS: Final = (
         path="/veekaart",
         password="sandbox-veekaart-key",  # noqa: S106
         # It is sent what the others bring.
-        waves=((), (), (), ("product",)),
+        waves=((), (), (), ("product",), ("inventory",), ("price",)),
     ),
 )
 
