@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -41,25 +41,12 @@ class NotReady(ErpflowError):
 class Stack:
     """Postgres, the sandbox and Airflow on this machine. Use it from the main thread, and always `stop` it."""
 
-    def __init__(
-        self,
-        *,
-        project: Path,
-        home: Path,
-        port: int,
-        progress: Progress,
-        dags: Path | None = None,
-        vendors: Sequence[str] = (),
-    ) -> None:
-        """`home` is the state folder; `dags` another folder of DAGs than the project's.
-
-        `vendors`: those of the sandbox, all when empty.
-        """
+    def __init__(self, *, project: Path, home: Path, port: int, progress: Progress, dags: Path | None = None) -> None:
+        """`home` is the state folder; `dags` another folder of DAGs than the project's."""
         self._project = project
         self._home = home
         self._port = port
         self._dags = dags
-        self._vendors = vendors
         self.progress = progress
         self._postgres = postgres_for(home, tell=progress.note)
         self._keys: Keys = load_or_make(home / "keys")
@@ -85,7 +72,7 @@ class Stack:
         self.progress.begin(AIRFLOW_STEP)
         self.processes.start(commands[API_SERVER])  # the slowest starter goes first; it waits at its gate
         self.progress.begin(SANDBOX_STEP)
-        self.sandbox = Sandbox(self._home / "sandbox.url", vendors=self._vendors)
+        self.sandbox = Sandbox(self._home / "sandbox.url")
         self.processes.start(self.sandbox.command(logs=self.machine.logs, environment=self.variables))
         migrating = airflow.needs_migration(self.machine)
         if migrating:

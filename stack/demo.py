@@ -78,13 +78,7 @@ def _run(options: Options, *, console: Console, note: Path) -> int:
         if options.port is None and port != DEFAULT_PORT:
             progress.note(f"Port {DEFAULT_PORT} is taken by another program; the UI will be on {port}.")
         mappings = demo_syncs.load_mappings(_mappings(options.project), systems)
-        stack = Stack(
-            project=options.project,
-            home=options.home,
-            port=port,
-            progress=progress,
-            vendors=[system.name for system in systems],
-        )
+        stack = Stack(project=options.project, home=options.home, port=port, progress=progress)
         stack.start()
         announce(note, url=stack.machine.url)
         _remember(stack, options.home)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,21 +18,19 @@ TIMEOUT_S: Final = 30.0
 class Sandbox:
     """The vendors' APIs on this machine. Its port is its own choice, so that no other program can be in the way."""
 
-    def __init__(self, ready_file: Path, *, vendors: Sequence[str]) -> None:
+    def __init__(self, ready_file: Path) -> None:
         """`ready_file` is where the sandbox writes its address once it answers."""
         self._ready_file = ready_file
-        self._vendors = vendors
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the caller has no business with 127.0.0.1
         ready_file.unlink(missing_ok=True)
 
     def command(self, *, logs: Path, environment: Mapping[str, str]) -> Command:
         """How to start it."""
-        vendors = [word for name in self._vendors for word in ("--vendor", name)]
         return Command(
             name=SANDBOX,
             module="sandbox",
-            arguments=("--ready-file", str(self._ready_file), *vendors),
+            arguments=("--ready-file", str(self._ready_file)),
             log=logs / f"{SANDBOX}.log",
             environment=environment,
         )

@@ -18,6 +18,7 @@ import pytest
 from stack.ports import free_port
 
 PROJECT = Path(__file__).parents[1]
+SYSTEM = "erpnext"  # one of them shows what a demo does, and is up in a fraction of the time
 UP_WITHIN_S = 280
 DOWN_WITHIN_S = 60
 
@@ -81,7 +82,7 @@ def start_demo() -> Iterator[StartDemo]:
         output = home.with_name(f"{home.name}.{len(started)}.txt")
         with output.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "stack", "demo", "--port", str(port), *arguments],
+                [sys.executable, "-m", "stack", "demo", "--system", SYSTEM, "--port", str(port), *arguments],
                 cwd=PROJECT,
                 env=_environment(home),
                 stdin=subprocess.DEVNULL,

@@ -53,6 +53,7 @@ def test_the_first_syncs_are_in_the_tables_and_every_count_is_right(demo: Any) -
     counts = table(demo.said())
 
     assert "Every count is right" in demo.said()
+    assert "One customer, changed on both sides and synced once" in demo.said()
     assert tuple(counts) == DAGS
     for dag in DAGS:
         read = counts[dag]["read"]
