@@ -113,7 +113,9 @@ def test_an_idle_connection_saves_nothing_up(database: Database, connection_id: 
     with closing(limiter_of(database, connection_id, Limits(per_second=0.01))) as limiter:
         limiter.acquire()
         with database.transaction() as connection:
-            connection.execute("UPDATE erpflow.erp_rate_accounts SET last_at = now() - interval '1 day'")
+            connection.execute(
+                "UPDATE erpflow.erp_rate_accounts SET last_at = now() - interval '1 day', second_newest = 0"
+            )
         assert limiter.acquire() == 0
         assert limiter.acquire() > 50
 
@@ -184,6 +186,24 @@ def test_who_never_gets_a_turn_is_told_to_come_back(database: Database, connecti
         assert theirs.acquire() > 0.2
         mine.done()
         assert theirs.acquire() == 0
+
+
+def test_who_has_waited_through_its_patience_is_not_let_through_for_it(
+    database: Database, connection_id: ConnectionId
+) -> None:
+    """A wait that was within its patience at first is told as too long at last: nothing is reserved."""
+    slept: list[float] = []
+    mine = PostgresLimiter(
+        database,
+        connection_id,
+        Limits(per_second=0.1),
+        clock=lambda: 29.9 if slept else 0.0,
+        sleep=slept.append,
+    )
+    with closing(mine), closing(limiter_of(database, connection_id, Limits(per_second=0.1))) as other:
+        other.acquire()
+        assert mine.acquire() > 30
+    assert len(slept) == 1
 
 
 def test_a_killed_worker_gives_back_what_it_had_under_way(database: Database, connection_id: ConnectionId) -> None:

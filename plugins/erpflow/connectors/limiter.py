@@ -20,7 +20,10 @@ class Limiter(Protocol):
         """
 
     def leave(self) -> float:
-        """Says, after the wait, that what this thread acquired last is sent now: 0, or how many seconds to wait again."""
+        """Says, after the wait, that what this thread acquired last is sent now.
+
+        Gives 0, or how many seconds to wait before asking again.
+        """
 
     def done(self) -> None:
         """What this thread acquired last is over: answered, broken, or never sent."""

@@ -87,10 +87,11 @@ class _Reserved:
 class _Departure:
     """A request that was let through: where Postgres counts it, and when that is by our clock, at the earliest.
 
-    `quickest`: seconds the vendor takes for an answer at least. `left_at`: when it was sent, by our clock.
+    `counted_at` is None when it came too late to leave. `quickest`: seconds the vendor takes for an answer at least.
+    `left_at`: when it was sent, by our clock.
     """
 
-    counted_at: datetime
+    counted_at: datetime | None
     due: float
     cost: float
     quickest: float
@@ -147,10 +148,10 @@ class PostgresLimiter:
         while True:
             left = deadline - self._clock()
             reserved = self._reserve(cost, left)
-            if reserved.verdict != "again":
+            if reserved.verdict == "go" or reserved.wait > self._patience:
                 return reserved.wait
-            if reserved.wait > left:
-                return self._patience + BUSY_S
+            if reserved.verdict == "later" or reserved.wait > left:
+                return self._patience + BUSY_S  # told as too long, or it would be taken for reserved
             self._sleep(reserved.wait)
 
     def leave(self) -> float:
@@ -164,7 +165,8 @@ class PostgresLimiter:
             if departure is None:
                 return 0.0
             if self._clock() - departure.due > ON_TIME_S:
-                row = self._run(_LEAVE, lambda: (self._account, departure.counted_at, departure.cost))
+                counted = (self._account, departure.counted_at, departure.cost)
+                row = self._run(_LEAVE, lambda: counted)
                 departure.counted_at = row[0] if row else None
             departure.left_at = self._clock()
             if departure.counted_at is not None:

@@ -185,3 +185,10 @@ BEGIN
     RETURNING quickest INTO known;
     PERFORM erpflow.count_later(of_account, due, cost, clock_timestamp() - known * interval '1 second');
 END $$;
+
+-- What the counters of a window hold in the span numbered `current`, without those that fell out of it by then.
+CREATE FUNCTION erpflow.window_holds(newest bigint, used double precision[], current bigint)
+RETURNS double precision LANGUAGE sql IMMUTABLE AS $$
+SELECT coalesce(sum(u), 0) FROM unnest(used) WITH ORDINALITY AS spans (u, place)
+WHERE newest - cardinality(used) + place > current - cardinality(used)
+$$;
