@@ -21,7 +21,7 @@ SPANS: Final[tuple[Span, ...]] = get_args(Span)
 _READ: Final = """
 WITH clock AS (SELECT extract(epoch FROM clock_timestamp())::float8 AS at)
 SELECT l.per_second, l.per_minute, l.per_hour, l.per_day, l.concurrent,
-    erpflow.window_holds(a.second_newest, a.second_used, floor(at * 50)::bigint),
+    erpflow.window_holds(a.second_newest, a.second_used, floor(at * 80)::bigint),
     erpflow.window_holds(a.minute_newest, a.minute_used, floor(at / 5)::bigint),
     erpflow.window_holds(a.hour_newest, a.hour_used, floor(at / 60)::bigint),
     erpflow.window_holds(a.day_newest, a.day_used, floor(at / 1800)::bigint),

@@ -1,11 +1,11 @@
--- What came to the vendor within a second, like the counters of minute, hour and day: 52 of 20 ms. A request is counted
+-- What came to the vendor within a second, like the counters of minute, hour and day: 82 of 12.5 ms. A request is counted
 -- where it was let through, and moved from there when it left late or was answered late: one that was held back must not
 -- meet, at the vendor, those that are let through a second later. `quickest`: seconds the vendor takes for an answer at
 -- least, as far as is known.
 ALTER TABLE erpflow.erp_rate_accounts
     ADD COLUMN quickest      double precision   NOT NULL DEFAULT 0,
     ADD COLUMN second_newest bigint             NOT NULL DEFAULT 0,
-    ADD COLUMN second_used   double precision[] NOT NULL DEFAULT array_fill(0::double precision, ARRAY[52]);
+    ADD COLUMN second_used   double precision[] NOT NULL DEFAULT array_fill(0::double precision, ARRAY[82]);
 
 -- As it was, for windows whose spans are parts of a second.
 DROP FUNCTION erpflow.window_opens(bigint, double precision[], integer, double precision, double precision);
@@ -29,7 +29,7 @@ BEGIN
 END $$;
 
 -- The next moment a request may go. Within seconds and minutes requests are evenly spaced; hours and days may be used up
--- at once. A second has room again 1.02 to 1.04 seconds after a request left: so much earlier than its predecessors one
+-- at once. A second has room again 1.0125 to 1.025 seconds after a request left: so much earlier than its predecessors one
 -- may arrive. A part of a request cannot be counted in a second, so that such limits, and those of a minute, are kept by
 -- spaces a little wider than allowed.
 CREATE OR REPLACE FUNCTION erpflow.next_slot(
@@ -40,7 +40,7 @@ SELECT greatest(
     budget.paused_until,
     budget.last_at + budget.last_cost * interval '1 second' * greatest(
         0, CASE WHEN allowed[1] = floor(allowed[1]) THEN 1 ELSE 1.05 END / allowed[1], 60.5 / allowed[2]),
-    erpflow.window_opens(budget.second_newest, budget.second_used, 0.02, ceil(allowed[1]), cost),
+    erpflow.window_opens(budget.second_newest, budget.second_used, 0.0125, ceil(allowed[1]), cost),
     erpflow.window_opens(budget.hour_newest, budget.hour_used, 60, allowed[3], cost),
     erpflow.window_opens(budget.day_newest, budget.day_used, 1800, allowed[4], cost))
 $$;
@@ -110,8 +110,8 @@ BEGIN
         spent := extract(epoch FROM moment - statement_timestamp());
         UPDATE erpflow.erp_rate_accounts SET
             last_at = slot, last_cost = cost, granted = granted + 1, updated_at = moment,
-            second_newest = floor(extract(epoch FROM slot) * 50),
-            second_used = erpflow.window_with(second_newest, second_used, floor(extract(epoch FROM slot) * 50)::bigint, cost),
+            second_newest = floor(extract(epoch FROM slot) * 80),
+            second_used = erpflow.window_with(second_newest, second_used, floor(extract(epoch FROM slot) * 80)::bigint, cost),
             minute_newest = floor(extract(epoch FROM slot) / 5),
             minute_used = erpflow.window_with(minute_newest, minute_used, floor(extract(epoch FROM slot) / 5)::bigint, cost),
             hour_newest = floor(extract(epoch FROM slot) / 60),
@@ -139,9 +139,9 @@ RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
     newest bigint;
     used double precision[];
-    planned bigint := floor(extract(epoch FROM due) * 50);
+    planned bigint := floor(extract(epoch FROM due) * 80);
     later timestamptz := least(latest, due + interval '0.5 seconds');
-    place bigint := floor(extract(epoch FROM later) * 50);
+    place bigint := floor(extract(epoch FROM later) * 80);
 BEGIN
     SELECT second_newest, second_used INTO newest, used FROM erpflow.erp_rate_accounts WHERE account = of_account;
     IF place <= planned OR newest - planned >= cardinality(used) THEN
