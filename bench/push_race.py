@@ -34,9 +34,6 @@ REQUESTS_A_BATCH: Final = 2
 """A batch of creates is looked for, and then sent."""
 RATE_RECORDS: Final = {rate: rate * seconds // REQUESTS_A_BATCH * BULK for rate, seconds in RATES.items()}
 """Rows for such a push."""
-PACE: Final = 0.98
-"""The share of what the sink allows that erpflow's data sheet of it names: two requests a second apart arrive a little
-less than that apart every other time, and the sink counts strictly."""
 WORKERS: Final = 4
 EDITS: Final = {"updates": 1, "edits": records.CHANGED_EVERY}
 """After the creates: one row in so many is edited, and pushed again."""
@@ -74,7 +71,7 @@ class PushRace:
     def rate(self, per_second: int, repetition: int) -> Iterator[Result]:
         """New rows to a vendor that refuses what exceeds its rate, for some seconds. Raises as `push` does."""
         count = RATE_RECORDS[per_second]
-        options = {"workers": WORKERS, "per_second": per_second * PACE, "full": False}
+        options = {"workers": WORKERS, "per_second": per_second, "full": False}
         with self._place(erpflow_push.prepare) as (url, folder), sink.running(per_second=per_second) as vendor:
             erpflow_push.fill(url, self._pages, count=count)
             job = self._job(vendor.url, url, folder, options, count=count)

@@ -4,17 +4,23 @@
 
 `LIMITS` is JSON. Prints a line for each request: when it began and when it ended, in seconds by one clock of this
 machine. Ends early when there is nothing to be had any more. With `--count` the requests are over at once, and only how
-many there were each second is printed.
+many there were each second is printed. With `--send URL` they are sent there, as connectors send theirs.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import time
 from types import SimpleNamespace
 
+import requests
+import structlog
+
+from erpflow.connectors.transport import Transport
+from erpflow.errors import RateLimited
 from erpflow.store.database import Database
 from erpflow.store.rate_limits import PostgresLimiter
 from erpflow.vocabulary import ConnectionId
@@ -32,7 +38,9 @@ def ask(limiter: PostgresLimiter, end: float, *, count: bool) -> str:
             break
         asked += 1
         if not count:
-            time.sleep(wait)
+            while wait:
+                time.sleep(wait)
+                wait = limiter.leave()
             began = time.monotonic()
             time.sleep(0.03)
             lines.append(f"{began} {time.monotonic()}\n")
@@ -40,10 +48,25 @@ def ask(limiter: PostgresLimiter, end: float, *, count: bool) -> str:
     return f"{asked}\n" if count else "".join(lines)
 
 
+def send(limiter: PostgresLimiter, end: float, *, url: str) -> str:
+    """Send requests until the end; a line for each refusal that no patience was enough for."""
+    lines = []
+    with requests.Session() as session:
+        transport = Transport(session, base_url=url, limiter=limiter)
+        while time.monotonic() < end:
+            try:
+                transport.request("GET", "/customers")
+            except RateLimited as error:
+                lines.append(f"{error}\n")
+    return "".join(lines)
+
+
 def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     url, connection_id, workers, seconds, limits = sys.argv[1:6]
     allowed = SimpleNamespace(**{**dict.fromkeys(LIMITS), **json.loads(limits)})
     ready, go = os.pipe()
+    url_of_vendor = sys.argv[sys.argv.index("--send") + 1] if "--send" in sys.argv else None
     pipes = []
     for _ in range(int(workers)):
         from_worker, to_parent = os.pipe()
@@ -51,7 +74,11 @@ def main() -> None:
             os.close(go)
             limiter = PostgresLimiter(Database(url), ConnectionId(connection_id), allowed)
             os.read(ready, 1)  # until the parent lets go
-            said = ask(limiter, time.monotonic() + float(seconds), count="--count" in sys.argv)
+            end = time.monotonic() + float(seconds)
+            if url_of_vendor:
+                said = send(limiter, end, url=url_of_vendor)
+            else:
+                said = ask(limiter, end, count="--count" in sys.argv)
             with os.fdopen(to_parent, "w") as parent:
                 parent.write(said)
             os._exit(0)

@@ -34,9 +34,10 @@ class Time:
 
 @dataclass
 class NotedLimiter:
-    """Lets everything through after `waits`, and keeps what it was told."""
+    """Lets everything through after `waits`, and `late` when it leaves, and keeps what it was told."""
 
     waits: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
     asked: int = 0
     under_way: int = 0
     costs: list[float] = field(default_factory=list)
@@ -47,6 +48,9 @@ class NotedLimiter:
         self.under_way += 1
         self.costs.append(cost)
         return self.waits.pop(0) if self.waits else 0.0
+
+    def leave(self) -> float:
+        return self.late.pop(0) if self.late else 0.0
 
     def done(self) -> None:
         self.under_way -= 1

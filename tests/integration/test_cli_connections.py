@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
+from erpflow.connectors.erpnext import ErpNext
+from erpflow.connectors.tally import Tally
 from erpflow.store.database import Database
 from erpflow.store.migrate import steps
+from erpflow.store.rate_limits import PostgresLimiter
+from erpflow.store.vault import Credentials, Vault
+from erpflow.vocabulary import ConnectionId
 from tests.integration.conftest import API_KEY, API_SECRET, Installation, Sandbox
 
 
@@ -145,3 +152,162 @@ def test_a_broken_mapping_keeps_a_connection_from_being_added(installation: Inst
     assert ended.status == 1
     assert "customer.yaml:2: entity: found 5" in ended.err
     assert installation.rows("SELECT count(*) FROM erpflow.erp_connections") == [(0,)]
+
+
+TALLY = ("--system", "tally", "--url", "http://127.0.0.1:1", "--no-password")
+
+
+def extra_of(installation: Installation, conn_id: str) -> dict[str, object]:
+    known = installation.environment
+    metadata = Database(known["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    vault = Vault(metadata, fernet_keys=known["AIRFLOW__CORE__FERNET_KEY"])
+    return dict(vault.read(conn_id).extra)
+
+
+@pytest.fixture
+def with_a_pin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tally, if it had a setting that is a secret."""
+    settings = {**Tally.spec.settings, "pin": "What opens the company."}
+    monkeypatch.setattr(Tally, "spec", replace(Tally.spec, settings=settings, secret_settings=frozenset({"pin"})))
+
+
+def test_settings_given_with_a_connection_are_in_its_extra(installation: Installation) -> None:
+    company = "A & B = Sons - (from 1-Apr-25)"
+    words = ("--set", f"company={company}", "--set", "company_guid=")
+    ended = installation.run("connection", "add", "books", *TALLY, *words)
+    assert (ended.status, ended.err) == (0, "")
+    assert extra_of(installation, "books") == {"company": company}
+
+
+def test_one_setting_is_changed_and_another_taken_away_while_the_rest_stays(installation: Installation) -> None:
+    given = ("--system", "sap_b1", "--url", "https://b1.example.com", "--login", "manager", "--password-stdin")
+    settings = ("--set", "company_db=SBODEMOUS", "--set", "time_zone=Europe/Berlin", "--set", "version=v1")
+    assert installation.run("connection", "add", "b1", *given, *settings, given="CANARY\n").status == 0
+    ended = installation.run("connection", "set", "b1", "time_zone=Asia/Kolkata", "version=")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith("Changed b1: time_zone, version.\n")
+    assert extra_of(installation, "b1") == {"company_db": "SBODEMOUS", "time_zone": "Asia/Kolkata"}
+    listed = installation.run("connection", "list")
+    assert "CANARY" not in listed.out + ended.out
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("compny=A", 'Tally has no setting "compny" (did you mean "company"?)'),
+        ("company", "The setting company has no value"),
+        ("=A", 'Tally has no setting ""'),
+    ],
+)
+def test_a_setting_that_cannot_be_leaves_everything_as_it_was(
+    setting: str, message: str, installation: Installation
+) -> None:
+    ended = installation.run("connection", "add", "books", *TALLY, "--set", setting)
+    assert ended.status == 1
+    assert message in ended.err
+    assert installation.rows("SELECT count(*) FROM erpflow.erp_connections") == [(0,)]
+    assert installation.run("connection", "add", "books", *TALLY, "--set", "company=A").status == 0
+    ended = installation.run("connection", "set", "books", "company=B", setting)
+    assert ended.status == 1
+    assert extra_of(installation, "books") == {"company": "A"}
+
+
+def test_settings_are_added_to_a_secret_that_is_there_already(installation: Installation) -> None:
+    known = installation.environment
+    vault = Vault(
+        Database(known["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]), fernet_keys=known["AIRFLOW__CORE__FERNET_KEY"]
+    )
+    vault.write(Credentials(conn_id="books", conn_type="tally", host="http://h", extra={"verify": False}))
+    ended = installation.run("connection", "add", "books", "--system", "tally", "--set", "company=A")
+    assert (ended.status, ended.err) == (0, "")
+    assert extra_of(installation, "books") == {"verify": False, "company": "A"}
+
+
+@pytest.mark.usefixtures("with_a_pin")
+def test_a_secret_setting_comes_from_standard_input_and_never_from_the_command_line(installation: Installation) -> None:
+    refused = installation.run("connection", "add", "books", *TALLY, "--set", "pin=CANARY")
+    assert refused.status == 1
+    assert "The setting pin holds a secret" in refused.err
+    assert "CANARY" not in refused.err + refused.out
+    words = ("--system", "tally", "--url", "http://127.0.0.1:1", "--password-stdin", "--set", "pin")
+    added = installation.run("connection", "add", "books", *words, given="the password\nCANARY\n")
+    assert (added.status, added.err) == (0, "")
+    assert extra_of(installation, "books") == {"pin": "CANARY"}
+    with Database(installation.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).transaction() as airflow:
+        assert "CANARY" not in str(airflow.execute("SELECT c::text FROM connection c").fetchall())
+    nothing = installation.run("connection", "set", "books", "pin", given="")
+    assert nothing.status == 1
+    assert "nothing came" in nothing.err
+
+
+def limits_of(shown: str) -> dict[str, list[str]]:
+    """The table's figures by span: allowed, of its own, used."""
+    lines = [line.rsplit(maxsplit=3) for line in shown.splitlines()[1:6]]
+    return {name: figures for name, *figures in lines}
+
+
+def test_the_limits_of_an_account_are_shown_with_what_was_used_of_them(connected: Installation) -> None:
+    fresh = limits_of(connected.run("connection", "limits", "demo").out)
+    assert fresh["second"] == ["50", "-", "0"]
+    assert fresh["at once"] == ["4", "-", "0"]
+    assert connected.run("connection", "test", "demo").status == 0
+    asked = connected.run("connection", "limits", "demo")
+    assert (asked.status, asked.err) == (0, "")
+    used = limits_of(asked.out)
+    assert int(used["hour"][2]) == int(used["day"][2]) >= 1
+    assert asked.out.endswith(f"{used['day'][2]} requests were let through in all.\n")
+
+
+def test_what_left_a_window_is_not_shown_as_used(connected: Installation) -> None:
+    assert connected.run("connection", "test", "demo").status == 0
+    with connected.database.transaction() as connection:
+        connection.execute("UPDATE erpflow.erp_rate_accounts SET minute_newest = minute_newest - 13, second_newest = 0")
+    used = limits_of(connected.run("connection", "limits", "demo").out)
+    assert (used["second"][2], used["minute"][2]) == ("0", "0")
+    assert int(used["hour"][2]) >= 1
+
+
+def test_who_is_under_way_and_a_pause_are_shown(connected: Installation) -> None:
+    (connection_id,) = (str(row[0]) for row in connected.rows("SELECT id FROM erpflow.erp_connections"))
+    limits = ErpNext.spec.limits
+    with closing(PostgresLimiter(connected.database, ConnectionId(connection_id), limits)) as limiter:
+        limiter.acquire()
+        limiter.pause(1000)
+        shown = connected.run("connection", "limits", "demo").out
+        assert limits_of(shown)["at once"] == ["4", "-", "1"]
+        assert "Under way: 1 request of a worker on" in shown
+        assert "Paused until 20" in shown
+        limiter.done()
+        assert "Under way" not in connected.run("connection", "limits", "demo").out
+
+
+def test_a_connection_keeps_lower_limits_of_its_own_until_they_are_taken_back(connected: Installation) -> None:
+    words = ("connection", "limits", "demo")
+    ended = connected.run(*words, "--per-minute", "0.5", "--concurrent", "2", "--per-second", "10")
+    assert (ended.status, ended.err) == (0, "")
+    shown = limits_of(ended.out)
+    assert (shown["minute"][:2], shown["at once"][:2]) == (["-", "0.5"], ["4", "2"])
+    assert connected.run("connection", "test", "demo").status == 0
+    again = connected.run("connection", "test", "demo")
+    assert again.status == 1
+    assert "has to wait" in again.err
+    assert connected.run(*words, "--per-minute", "default").status == 0
+    own = connected.rows("SELECT per_second, per_minute, concurrent FROM erpflow.erp_rate_limits")
+    assert own == [(10.0, None, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("option", "number", "message"),
+    [
+        ("--per-second", "51", "the system's data sheet allows 50"),
+        ("--concurrent", "2.5", "a whole number from 1 on"),
+        ("--per-day", "0", "a number above 0"),
+        ("--per-day", "nan", "a number above 0"),
+        ("--per-hour", "many", "a number above 0"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused(option: str, number: str, message: str, connected: Installation) -> None:
+    ended = connected.run("connection", "limits", "demo", "--per-minute", "5", option, number)
+    assert ended.status == 1
+    assert message in ended.err
+    assert connected.rows("SELECT count(*) FROM erpflow.erp_rate_limits") == [(0,)]

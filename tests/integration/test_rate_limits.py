@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bench import sink
 from erpflow.errors import ConfigError, DatabaseUnavailable
 from erpflow.store.connections import add_connection
 from erpflow.store.database import Database
@@ -113,7 +114,9 @@ def test_an_idle_connection_saves_nothing_up(database: Database, connection_id: 
     with closing(limiter_of(database, connection_id, Limits(per_second=0.01))) as limiter:
         limiter.acquire()
         with database.transaction() as connection:
-            connection.execute("UPDATE erpflow.erp_rate_accounts SET last_at = now() - interval '1 day'")
+            connection.execute(
+                "UPDATE erpflow.erp_rate_accounts SET last_at = now() - interval '1 day', second_newest = 0"
+            )
         assert limiter.acquire() == 0
         assert limiter.acquire() > 50
 
@@ -184,6 +187,24 @@ def test_who_never_gets_a_turn_is_told_to_come_back(database: Database, connecti
         assert theirs.acquire() > 0.2
         mine.done()
         assert theirs.acquire() == 0
+
+
+def test_who_has_waited_through_its_patience_is_not_let_through_for_it(
+    database: Database, connection_id: ConnectionId
+) -> None:
+    """A wait that was within its patience at first is told as too long at last: nothing is reserved."""
+    slept: list[float] = []
+    mine = PostgresLimiter(
+        database,
+        connection_id,
+        Limits(per_second=0.1),
+        clock=lambda: 29.9 if slept else 0.0,
+        sleep=slept.append,
+    )
+    with closing(mine), closing(limiter_of(database, connection_id, Limits(per_second=0.1))) as other:
+        other.acquire()
+        assert mine.acquire() > 30
+    assert len(slept) == 1
 
 
 def test_a_killed_worker_gives_back_what_it_had_under_way(database: Database, connection_id: ConnectionId) -> None:
@@ -312,6 +333,85 @@ def test_sixteen_processes_never_get_more_than_allowed_in_any_span(
     assert max(accumulate(step for _, step in edges)) <= 5
     if per_hour is not None:
         assert len(slots) == per_hour
+
+
+def counted_at(database: Database) -> float:
+    """Where the one request of the one account is counted, in seconds since 1970: the end of that span."""
+    with database.transaction() as connection:
+        row = connection.execute(
+            "SELECT (second_newest - cardinality(second_used) + place + 1) / 80.0 FROM erpflow.erp_rate_accounts,"
+            " unnest(second_used) WITH ORDINALITY AS spans (used, place) WHERE used > 0"
+        ).fetchone()
+    assert row
+    return float(row[0])
+
+
+def now_of(database: Database) -> float:
+    with database.transaction() as connection:
+        row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
+    assert row
+    return float(row[0])
+
+
+@pytest.fixture
+def alone(fresh_database: Database) -> ConnectionId:
+    with fresh_database.transaction() as connection:
+        return add_connection(connection, "alone", system="erpnext").id
+
+
+def test_a_request_that_leaves_late_is_counted_when_it_leaves(fresh_database: Database, alone: ConnectionId) -> None:
+    with closing(limiter_of(fresh_database, alone, Limits(per_second=10))) as limiter:
+        limiter.acquire()
+        time.sleep(0.1)
+        before = now_of(fresh_database)
+        assert limiter.leave() == 0
+        assert before < counted_at(fresh_database)
+
+
+def test_a_request_that_leaves_much_too_late_has_to_wait_for_another_turn(
+    fresh_database: Database, alone: ConnectionId
+) -> None:
+    with closing(limiter_of(fresh_database, alone, Limits(per_second=0.1), patience=1.0)) as limiter:
+        assert limiter.acquire() == 0
+        time.sleep(0.6)
+        assert limiter.leave() > 1
+
+
+def test_a_request_that_was_answered_late_may_have_come_late(fresh_database: Database, alone: ConnectionId) -> None:
+    with closing(limiter_of(fresh_database, alone, Limits(per_second=10))) as limiter:
+        limiter.acquire()
+        limiter.leave()
+        time.sleep(0.1)
+        before = now_of(fresh_database)
+        limiter.done()
+        assert before < counted_at(fresh_database)
+
+
+def test_the_time_that_a_vendor_always_takes_is_not_lateness(fresh_database: Database, alone: ConnectionId) -> None:
+    with closing(limiter_of(fresh_database, alone, Limits(per_second=10))) as limiter:
+        limiter.acquire()
+        with fresh_database.transaction() as connection:
+            connection.execute("UPDATE erpflow.erp_rate_accounts SET quickest = 0.3")
+        limiter.leave()
+        left = now_of(fresh_database)
+        time.sleep(0.3)
+        limiter.done()
+        assert counted_at(fresh_database) < left + 0.2
+
+
+def test_a_vendor_that_counts_strictly_never_meets_more_than_it_allows(
+    fresh_database: Database, alone: ConnectionId
+) -> None:
+    """Ten requests a second from sixteen processes, for ten seconds, while this machine does other things."""
+    limits = json.dumps({"per_second": 10.0})
+    with sink.running(per_second=10) as vendor:
+        words = ["-m", "tests.limiting", fresh_database.url, alone, "16", "10", limits, "--send", vendor.url]
+        ended = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120, check=True)
+        met = vendor.measures()
+    assert (ended.stdout, ended.stderr) == ("", "")
+    assert met.busiest <= 10
+    assert met.refused <= 0.005 * met.requests
+    assert (met.requests - 1) / met.seconds > 0.8 * 10
 
 
 def test_a_deleted_connection_is_named(database: Database) -> None:

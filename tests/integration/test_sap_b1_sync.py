@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 import requests
 
-from erpflow.store.database import Database
 from tests.contract.sandboxes import sandbox
 from tests.integration.conftest import Installation
 
@@ -64,16 +62,9 @@ class Books:
 def books(installation: Installation, sap_b1_url: str) -> Books:
     found = Books(installation, sap_b1_url)
     found.door("reset", {"vendor": "sap_b1", "sizes": SIZES})
-    extra = {"company_db": "SBODEMOEU", "time_zone": "Europe/Berlin"}
-    metadata = Database(installation.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
-    with metadata.transaction() as connection:
-        connection.execute(
-            "INSERT INTO connection"
-            " (conn_id, conn_type, host, login, password, extra, is_encrypted, is_extra_encrypted)"
-            " VALUES ('books', 'sap_b1', %s, 'manager', 'sandbox-manager-password', %s, false, false)",
-            (f"{sap_b1_url}/sap_b1", json.dumps(extra)),
-        )
-    ended = installation.run("connection", "add", "books", "--system", "sap_b1")
+    words = ("--system", "sap_b1", "--url", f"{sap_b1_url}/sap_b1", "--login", "manager", "--password-stdin")
+    settings = ("--set", "company_db=SBODEMOEU", "--set", "time_zone=Europe/Berlin")
+    ended = installation.run("connection", "add", "books", *words, *settings, given="sandbox-manager-password\n")
     assert (ended.status, ended.err) == (0, "")
     return found
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from erpflow.store.database import Database
-from erpflow.store.vault import Credentials, Vault
 from tests.contract.sandboxes import sandbox
 from tests.contract.tally_vendor import COMPANY, SMALL, TallyOffice
 from tests.integration.conftest import Installation
@@ -37,11 +35,8 @@ def office(tally_url: str) -> Iterator[TallyOffice]:
 @pytest.fixture
 def books(installation: Installation, office: TallyOffice) -> Installation:
     """An installation with the connection `books` to the company."""
-    known = installation.environment
-    metadata = Database(known["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
-    vault = Vault(metadata, fernet_keys=known["AIRFLOW__CORE__FERNET_KEY"])
-    vault.write(Credentials(conn_id="books", conn_type="tally", host=office.base_url, extra={"company": COMPANY}))
-    ended = installation.run("connection", "add", "books", "--system", "tally")
+    words = ("--system", "tally", "--url", office.base_url, "--no-password", "--set", f"company={COMPANY}")
+    ended = installation.run("connection", "add", "books", *words)
     assert (ended.status, ended.err) == (0, "")
     return installation
 

@@ -343,6 +343,23 @@ def test_an_outage_with_a_near_end_is_not_tried_before_it() -> None:
     assert bench.time.slept == [4.0]
 
 
+def test_who_comes_too_late_for_its_turn_waits_for_another() -> None:
+    with serving(Reply.json({})) as bench:
+        bench.limiter.waits, bench.limiter.late = [2.5], [1.5, 0.0]
+        bench.transport().request("GET", "/x")
+        assert bench.time.slept == [2.5, 1.5]
+        assert (bench.limiter.asked, bench.limiter.under_way) == (1, 0)
+
+
+def test_who_comes_too_late_and_would_wait_too_long_sends_nothing() -> None:
+    with serving() as bench:
+        bench.limiter.waits, bench.limiter.late = [2.5], [31.0]
+        with pytest.raises(RateLimited, match="nothing was sent"):
+            bench.transport().request("GET", "/x")
+        assert bench.server.asked == []
+        assert bench.limiter.under_way == 0
+
+
 def test_the_local_limiter_keeps_the_rate_after_a_burst() -> None:
     clock = Time()
     limiter = LocalLimiter(Limits(per_second=2.0), clock=clock)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from erpflow.cli.limits import limits_command
+from erpflow.cli.settings import read_settings
 from erpflow.cli.surroundings import connector_for, database, echo_table, home, mappings_folder, printable, quiet_logs
 
 if TYPE_CHECKING:
     from erpflow.store.connections import ErpConnection
     from erpflow.store.database import Database
+    from erpflow.store.vault import Credentials, Vault
 
 
 @click.group()
@@ -25,6 +29,7 @@ def connection() -> None:
 @click.option("--url", help="The address of the site. Without it the Airflow connection must be there already.")
 @click.option("--login", help="The login, or the API key.")
 @click.option("--airflow-conn-id", help="The Airflow connection that holds the secret. Default: NAME.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the system; repeatable.")
 @click.option("--no-password", is_flag=True, help="The system wants no password or API secret.")
 @click.option("--password-stdin", is_flag=True, help="Read the password or API secret from standard input.")
 def add(
@@ -34,31 +39,54 @@ def add(
     url: str | None,
     login: str | None,
     airflow_conn_id: str | None,
+    settings: tuple[str, ...],
     no_password: bool,
     password_stdin: bool,
 ) -> None:
     """Add the account NAME, with a sync config for each mapping of its system.
 
-    The secret goes, encrypted, into an Airflow connection; it is asked for here, never taken from the command line.
+    The secret goes, encrypted, into an Airflow connection; it is asked for here, never taken from the command line. A
+    setting that is a secret is given as --set NAME and asked for too, or read as a line of standard input.
     """
     from erpflow.connectors.registry import connector_class
     from erpflow.store import connections
-    from erpflow.store.vault import Secret, Vault
+    from erpflow.store.vault import Vault
 
-    connector_class(system)
+    spec = connector_class(system).spec
     vault = Vault.from_environment(home())
     conn_id = airflow_conn_id or name
     db = database()
     with db.transaction() as store:
         row = connections.add_connection(store, name, system=system, airflow_conn_id=conn_id)
         entities = _add_configs(store, row)
+        password = None if url is None or no_password else _password(from_stdin=password_stdin)
+        extra = read_settings(settings, spec)
         if url is None:
-            vault.read(conn_id)
+            _change_extra(vault, conn_id, extra)
         else:
-            password = None if no_password else _password(from_stdin=password_stdin)
-            vault.write(_credentials(conn_id, system, url, login, Secret(password) if password else None))
+            vault.write(_credentials(conn_id, system, url, login=login, password=password, extra=extra))
     what = ", ".join(entities) if entities else f"nothing yet: there is no mapping in {mappings_folder() / system}"
     click.echo(f"Added {name}; it syncs {what}.")
+    click.echo(f"Try it: erpflow connection test {name}")
+
+
+@connection.command("set")
+@click.argument("name")
+@click.argument("settings", nargs=-1, required=True, metavar="NAME=VALUE...")
+def set_(name: str, *, settings: tuple[str, ...]) -> None:
+    """Change settings of the account NAME; an empty value takes a setting away.
+
+    A setting that is a secret is given as its name alone, and asked for, or read as a line of standard input.
+    """
+    from erpflow.connectors.registry import connector_class
+    from erpflow.store import connections
+    from erpflow.store.vault import Vault
+
+    with database().session() as store:
+        row = connections.get_connection(store, name)
+    changed = read_settings(settings, connector_class(row.system).spec)
+    _change_extra(Vault.from_environment(home()), row.airflow_conn_id, changed)
+    click.echo(f"Changed {name}: {', '.join(changed)}.")
     click.echo(f"Try it: erpflow connection test {name}")
 
 
@@ -94,6 +122,9 @@ def test(debug: bool, name: str) -> None:  # noqa: FBT001  (click hands its obje
     with db.session() as store:
         row = connections.get_connection(store, name)
     try_out(row, db)
+
+
+connection.add_command(limits_command)
 
 
 def try_out(row: ErpConnection, db: Database) -> None:
@@ -134,11 +165,28 @@ def _add_configs(store: Any, row: ErpConnection) -> list[str]:
     return entities
 
 
-def _credentials(conn_id: str, system: str, url: str, login: str | None, password: Any) -> Any:
+def _credentials(
+    conn_id: str, system: str, url: str, *, login: str | None, password: str | None, extra: dict[str, str]
+) -> Credentials:
     from erpflow.connectors.session import base_url
-    from erpflow.store.vault import Credentials
+    from erpflow.store.vault import Credentials, Secret
 
-    return Credentials(conn_id=conn_id, conn_type=system, host=base_url(url), login=login, password=password)
+    return Credentials(
+        conn_id=conn_id,
+        conn_type=system,
+        host=base_url(url),
+        login=login,
+        password=Secret(password) if password else None,
+        extra={name: value for name, value in extra.items() if value},
+    )
+
+
+def _change_extra(vault: Vault, conn_id: str, changed: dict[str, str]) -> None:
+    """What is not named stays; an empty value goes. Raises ConfigError when there is no such Airflow connection."""
+    known = vault.read(conn_id)
+    extra = {name: value for name, value in {**known.extra, **changed}.items() if value != "" or name not in changed}
+    if changed:
+        vault.write(replace(known, extra=extra))
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -85,7 +85,8 @@ class ConnectorSpec:
     """A system, as data: its name in the code, the title people read, and its entities by name.
 
     `settings`: what a connection's extra may hold besides the options of the session, each with the sentence its form
-    shows. `timeouts`: how long to wait for it, where that is not the usual.
+    shows; `secret_settings`: those of them that nobody may see. `timeouts`: how long to wait for it, where that is not
+    the usual.
     """
 
     system: str
@@ -94,6 +95,7 @@ class ConnectorSpec:
     entities: Mapping[str, EntitySpec]
     limits: Limits = field(default_factory=Limits)
     settings: Mapping[str, str] = field(default_factory=dict)
+    secret_settings: frozenset[str] = frozenset()
     timeouts: Timeouts | None = None
 
 

@@ -19,6 +19,12 @@ class Limiter(Protocol):
         `cost`: what the vendor counts it as, when that is not one.
         """
 
+    def leave(self) -> float:
+        """Says, after the wait, that what this thread acquired last is sent now.
+
+        Gives 0, or how many seconds to wait before asking again.
+        """
+
     def done(self) -> None:
         """What this thread acquired last is over: answered, broken, or never sent."""
 
@@ -30,6 +36,9 @@ class Unlimited:
     """Lets everything through: for tests, and for vendors that keep their own queue."""
 
     def acquire(self, cost: float = 1.0) -> float:
+        return 0.0
+
+    def leave(self) -> float:
         return 0.0
 
     def done(self) -> None:
@@ -57,6 +66,9 @@ class LocalLimiter:
             slot = max(self._next, now - self._burst, self._paused_until)
             self._next = slot + cost * self._interval
             return max(0.0, slot - now)
+
+    def leave(self) -> float:
+        return 0.0
 
     def done(self) -> None:
         """One process asks one request after the other."""

@@ -297,20 +297,8 @@ class Transport:
 
     def _attempt(self, call: _Call) -> Answer | _Failure:
         for _ in range(_REDIRECTS + 1):
-            wait = call.limiter.acquire(call.cost)
-            if wait > call.retries.patience:
-                call.limiter.done()
-                return _Failure(
-                    RateLimited(
-                        f"{call.method} {call.path} has to wait {wait:.0f} s for the limits of {self.host}; "
-                        "nothing was sent, and it is due again after that.",
-                        retry_after=wait,
-                    )
-                )
             try:
-                if wait > 0:
-                    self._sleep(wait)
-                outcome = self._exchange(call)
+                outcome = self._held_back(call) or self._exchange(call)
             finally:
                 call.limiter.done()
             if isinstance(outcome, _Failure) or outcome.status not in _REDIRECTING:
@@ -326,6 +314,23 @@ class Transport:
         if isinstance(outcome, _Failure) or (call.sink is not None and call.sink.is_full):
             return outcome
         return self._judged(call, outcome)
+
+    def _held_back(self, call: _Call) -> _Failure | None:
+        """Waits until a request may leave; why it may not, when that would take too long."""
+        wait = call.limiter.acquire(call.cost)
+        while wait <= call.retries.patience:
+            if wait > 0:
+                self._sleep(wait)
+            wait = call.limiter.leave()
+            if wait == 0:
+                return None
+        return _Failure(
+            RateLimited(
+                f"{call.method} {call.path} has to wait {wait:.0f} s for the limits of {self.host}; "
+                "nothing was sent, and it is due again after that.",
+                retry_after=wait,
+            )
+        )
 
     def _judged(self, call: _Call, answer: Answer) -> Answer | _Failure:
         error = call.judge(answer)

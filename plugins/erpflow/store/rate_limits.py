@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import psycopg
@@ -27,6 +28,9 @@ PATIENCE_S: Final = 30.0
 HORIZON_S: Final = 0.5
 """How far ahead a request is given its moment: a pause that comes later does not reach it any more."""
 
+ON_TIME_S: Final = 0.005
+"""A request that leaves so much later than it was let through is on time: the spaces of a second allow for it."""
+
 LONGEST_PAUSE_S: Final = 24 * 3600.0
 """Whatever a vendor asks for, an account is tried again after a day."""
 
@@ -34,9 +38,11 @@ BUSY_S: Final = 30.0
 """When to come back if the account was busy with others for all the patience there was."""
 
 _RESERVE: Final = """
-SELECT wait, lease, verdict FROM erpflow.reserve_request(
+SELECT wait, lease, verdict, due, spent, quickest FROM erpflow.reserve_request(
     %(connection)s, %(account)s, %(sheet)s::float8[], %(cost)s, %(patience)s, %(horizon)s, %(held)s::int[], %(keeps)s)
 """
+_LEAVE: Final = "SELECT erpflow.leave_late(%s, %s, %s)"
+_ANSWERED: Final = "SELECT erpflow.answer_late(%s, %s, %s, %s)"
 _RELEASE: Final = "SELECT pg_advisory_unlock(hashtext(%s), %s)"
 _PAUSE: Final = "SELECT erpflow.pause_requests(%s, %s, %s)"
 
@@ -72,6 +78,28 @@ class _Reserved:
     wait: float
     lease: int | None
     verdict: str
+    due: datetime | None
+    spent: float | None
+    quickest: float | None
+
+
+@dataclass(slots=True)
+class _Departure:
+    """A request that was let through: where Postgres counts it, and when that is by our clock, at the earliest.
+
+    `counted_at` is None when it came too late to leave. `quickest`: seconds the vendor takes for an answer at least.
+    `left_at`: when it was sent, by our clock.
+    """
+
+    counted_at: datetime | None
+    due: float
+    cost: float
+    quickest: float
+    left_at: float | None = None
+
+    def is_odd(self, seconds: float) -> bool:
+        """Whether an answer after so many seconds came late, or sooner than any before: Postgres wants to know that."""
+        return not self.quickest <= seconds <= self.quickest + ON_TIME_S
 
 
 class PostgresLimiter:
@@ -106,6 +134,7 @@ class PostgresLimiter:
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[TupleRow] | None = None
         self._leases: dict[int, int] = {}  # by thread
+        self._departures: dict[int, _Departure] = {}  # by thread
         self._owner = os.getpid()
 
     def acquire(self, cost: float = 1.0) -> float:
@@ -119,19 +148,46 @@ class PostgresLimiter:
         while True:
             left = deadline - self._clock()
             reserved = self._reserve(cost, left)
-            if reserved.verdict != "again":
+            if reserved.verdict == "go" or reserved.wait > self._patience:
                 return reserved.wait
-            if reserved.wait > left:
-                return self._patience + BUSY_S
+            if reserved.verdict == "later" or reserved.wait > left:
+                return self._patience + BUSY_S  # told as too long, or it would be taken for reserved
             self._sleep(reserved.wait)
+
+    def leave(self) -> float:
+        """Say, after the wait, that what this thread acquired last is sent now: 0, or how many seconds to wait again.
+
+        A worker that was held back counts its request from now, so that it does not meet, at the vendor, those that are
+        let through a second later. Raises as `acquire` does.
+        """
+        with self._lock:
+            departure = self._departures.get(threading.get_ident())
+            if departure is None:
+                return 0.0
+            if self._clock() - departure.due > ON_TIME_S:
+                counted = (self._account, departure.counted_at, departure.cost)
+                row = self._run(_LEAVE, lambda: counted)
+                departure.counted_at = row[0] if row else None
+            departure.left_at = self._clock()
+            if departure.counted_at is not None:
+                return 0.0
+        return self.acquire(departure.cost)
 
     def done(self) -> None:
         """What this thread acquired last is over: somebody else may take its place."""
+        answered_at = self._clock()
         # What cannot be given back for want of a connection was given back by its end.
         with self._lock, suppress(DatabaseUnavailable), translate_errors(self._database):
+            departure = self._departures.pop(threading.get_ident(), None)
             lease = self._leases.pop(threading.get_ident(), None)
-            if lease is not None and self._connection is not None and self._owner == os.getpid():
+            if self._connection is None or self._owner != os.getpid():
+                return
+            if lease is not None:
                 self._connection.execute(_RELEASE, (self._account, lease))
+            if departure is not None and departure.left_at is not None:
+                took = answered_at - departure.left_at
+                if departure.is_odd(took):
+                    self._connection.execute(_ANSWERED, (self._account, departure.counted_at, departure.cost, took))
 
     def pause(self, seconds: float) -> None:
         """Nobody may send for so many seconds: the vendor said so. A shorter pause never shortens a longer one."""
@@ -149,8 +205,11 @@ class PostgresLimiter:
 
     def _reserve(self, cost: float, patience: float) -> _Reserved:
         thread = threading.get_ident()
+        asked_at = 0.0
 
         def parameters() -> dict[str, Any]:
+            nonlocal asked_at
+            asked_at = self._clock()
             return {
                 "connection": self._connection_id,
                 "account": self._account,
@@ -169,6 +228,9 @@ class PostgresLimiter:
             reserved = _Reserved(*row)
             if reserved.lease is not None:
                 self._leases[thread] = reserved.lease
+            if reserved.due is not None:
+                due = asked_at + (reserved.spent or 0.0) + reserved.wait
+                self._departures[thread] = _Departure(reserved.due, due, cost, reserved.quickest or 0.0)
         return reserved
 
     def _run(self, statement: str, parameters: Callable[[], Any]) -> TupleRow | None:
@@ -195,3 +257,4 @@ class PostgresLimiter:
     def _forget(self) -> None:
         self._connection = None
         self._leases.clear()
+        self._departures.clear()

@@ -142,6 +142,9 @@ class RecordingLimiter:
         self.acquired += 1
         return 0.0
 
+    def leave(self) -> float:
+        return 0.0
+
     def done(self) -> None:
         """Nothing to give back."""
 
