@@ -33,7 +33,6 @@ FORGOTTEN = 20
 def connect(airflow: Airflow) -> None:
     """The store as a second connection of the demo."""
     lines = dict(line.split("=", 1) for line in (airflow.demo.home / "env").read_text().splitlines() if "=" in line)
-    airflow.api("POST", "/pools", {"name": "erpflow_veekaart", "slots": 2})
     fields = {"connection_id": "shop", "conn_type": "veekaart", "host": f"{airflow.sandbox}/veekaart"}
     airflow.api("POST", "/connections", {**fields, "password": "sandbox-veekaart-key"})
     database = Database(lines["ERPFLOW_DATABASE_URL"])
