@@ -69,7 +69,13 @@ def connector_for(row: ErpConnection, db: Database) -> Iterator[Connector]:
         build_session(connector, account) as session,
         closing(PostgresLimiter(db, row.id, limits, account=counted_as)) as limiter,
     ):
-        yield registry.build(row.system, session, base_url=connector.address(account), limiter=limiter)
+        yield registry.build(
+            row.system,
+            session,
+            base_url=connector.address(account),
+            limiter=limiter,
+            private_networks=connector.may_reach_private(account),
+        )
 
 
 def account_of(row: ErpConnection) -> Account:

@@ -61,12 +61,14 @@ def build(
 ) -> Connector:
     """A connector on an authenticated session. Without a limiter the system's own limits hold in this process.
 
-    `transport`: further options of `Transport` (time-outs, retries, clock, …).
+    `transport`: further options of `Transport` (time-outs, retries, clock, …); `private_networks` is the connector's
+    own word unless it is among them.
     Raises ConfigError for an unknown system or an address that is none.
     """
     connector = connector_class(system)
     kept: Limiter = limiter if limiter is not None else LocalLimiter(connector.spec.limits)
     make: Callable[..., Transport] = Transport
+    transport.setdefault("private_networks", connector.private_networks)
     return connector(make(session, base_url=base_url, limiter=kept, **transport), page_size=page_size)
 
 

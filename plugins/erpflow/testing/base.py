@@ -135,11 +135,13 @@ class ContractBase:
         def make(credentials: Credentials | None = None, **options: Any) -> Connector:
             given = credentials or vendor.good()
             account = Account(vendor.base_url, given.login, given.password, given.extra, given.tokens)
-            session = build_session(connector_class(self.system), account)
+            system = connector_class(self.system)
+            session = build_session(system, account)
             session.trust_env = False
             sessions.append(session)
             defaults: dict[str, Any] = {
-                "base_url": connector_class(self.system).address(account),
+                "base_url": system.address(account),
+                "private_networks": system.may_reach_private(account),
                 "limiter": limiter,
                 "page_size": self.page_size,
                 "sleep": slept.append,
