@@ -1,4 +1,7 @@
-"""`python -m bench`: the pull job on erpflow, on dlt in two ways and on bare COPY, side by side in one run."""
+"""`python -m bench`: the pull job on erpflow, on dlt in two ways and on bare COPY, side by side in one run.
+
+Then what has no peer: a push, pushes at an allowed rate, and two-way cycles in which nothing has changed.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,24 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from bench import records, report, source
 from bench.contestants import CONTESTANTS, FLOOR, Contestant
 from bench.measure import ContestantFailed
+from bench.push_race import RATE_RECORDS, PushRace
+from bench.push_targets import judge_pushes, medians
 from bench.race import Race, Result, WrongContent, figures
 from bench.targets import judge
 from erpflow.errors import ErpflowError
-from stack.postgres import postgres_for
+from stack.postgres import Server, postgres_for
 
 RESULTS: Final = Path(__file__).with_name("results")
 LARGE: Final = 500_000
 """From so many records on the peers run once: a load takes minutes."""
+JOBS: Final = ("pull", "push", "rate", "cycle")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,15 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: tidy up as after Ctrl-C
     home = Path(os.environ.get("ERPFLOW_HOME") or ".erpflow").absolute() / "bench"
     results: list[Result] = []
+    pushed: list[Result] = []
     stopped = False
     postgres = postgres_for(home, tell=_tell)
     try:
-        _render(home / "source", max(options.records))
+        _render(home / "source", max(*options.records, *RATE_RECORDS.values()))
         server = postgres.start()
         with source.serving(home / "source") as base_url:
-            for size in options.records:
+            for size in options.records if "pull" in options.jobs else ():
                 race = Race(server, base_url, records=size, tell=_tell)
-                results += race.run(_line_up(options, size))
+                results.extend(race.run(_line_up(options, size)))
+            pushed.extend(_pushes(options, server, base_url, home / "source"))
     except (ErpflowError, ContestantFailed, WrongContent) as error:
         print(f"The benchmark stopped: {error}", file=sys.stderr)
         return 2
@@ -47,13 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         postgres.stop()
     found = figures(results)
-    verdicts = judge(found)
-    report.show(found, verdicts)
-    if results:
-        _tell(f"Every load: {report.write(RESULTS, results, verdicts)}")
+    towards = medians(pushed)
+    verdicts = [*judge(found), *judge_pushes(towards)]
+    report.show(found, towards, verdicts)
+    if results or pushed:
+        _tell(f"Every load: {report.write(RESULTS, [*results, *pushed], verdicts)}")
     if stopped:
         return 2
     return 0 if all(verdict.passed or verdict.is_goal for verdict in verdicts) else 1
+
+
+def _pushes(options: argparse.Namespace, server: Server, base_url: str, pages: Path) -> Iterator[Result]:
+    """The jobs that go to a vendor, at the smallest size. A rate is kept or not: it is measured once."""
+    race = PushRace(server, base_url, pages, records=min(options.records), tell=_tell)
+    for repetition in range(1, options.repeat + 1):
+        if "push" in options.jobs:
+            yield from race.push(repetition)
+        if "cycle" in options.jobs:
+            yield from race.cycle(repetition)
+    for per_second in RATE_RECORDS if "rate" in options.jobs else ():
+        yield from race.rate(per_second, 1)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -75,6 +96,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=3, metavar="TIMES", help="repetitions of each (default: 3)")
     parser.add_argument(
         "--only", type=_names, default=list(CONTESTANTS), metavar="NAME,…", help=f"of {', '.join(CONTESTANTS)}"
+    )
+    parser.add_argument(
+        "--jobs", type=_jobs, default=list(JOBS), metavar="JOB,…", help=f"of {', '.join(JOBS)} (default: all)"
     )
     parser.add_argument("--quick", action="store_true", help="100,000 records, each once")
     options = parser.parse_args(arguments)
@@ -111,10 +135,18 @@ def _sizes(text: str) -> list[int]:
 
 
 def _names(text: str) -> list[str]:
+    return _known(text, CONTESTANTS)
+
+
+def _jobs(text: str) -> list[str]:
+    return _known(text, JOBS)
+
+
+def _known(text: str, known: Collection[str]) -> list[str]:
     names = text.split(",")
     for name in names:
-        if name not in CONTESTANTS:
-            raise argparse.ArgumentTypeError(f"{name!r} is unknown. Known: {', '.join(CONTESTANTS)}")
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"{name!r} is unknown. Known: {', '.join(known)}")
     return names
 
 

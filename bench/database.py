@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import psutil  # type: ignore[import-untyped]  # types-psutil is not among our pins
 import psycopg
 from psycopg import sql
 
@@ -26,6 +27,10 @@ EXPRESSIONS: Final = {
 CONTENT: Final = """
 SELECT count(*), coalesce(sum(hashtextextended(concat_ws(E'\\x01', {values}), 0)::numeric), 0)::text FROM {table}
 """
+
+VERSIONS: Final = (
+    "SELECT count(*), coalesce(sum(hashtextextended(ctid::text || xmin::text, 0)::numeric), 0)::text FROM {}"
+)
 
 
 @contextmanager
@@ -60,3 +65,26 @@ def content(database_url: str, schema: str, *, address_prefix: str) -> tuple[int
     with psycopg.connect(database_url) as connection:
         row: Any = connection.execute(statement).fetchone()
     return int(row[0]), str(row[1])
+
+
+def versions(database_url: str, schema: str) -> tuple[int, str]:
+    """Rows of `<schema>.customers` and a sum over their physical versions: it changes with every write to the table."""
+    statement = sql.SQL(VERSIONS).format(sql.Identifier(schema, "customers"))
+    with psycopg.connect(database_url) as connection:
+        row: Any = connection.execute(statement).fetchone()
+    return int(row[0]), str(row[1])
+
+
+def server_cpu_seconds(database_url: str) -> float:
+    """What the server and all its sessions, also those that have ended, have computed; 0 when it runs elsewhere."""
+    with psycopg.connect(database_url) as connection:
+        try:
+            server = psutil.Process(connection.info.backend_pid).parent()
+            if server is None or not server.name().startswith("postgres"):
+                return 0.0
+            ended = server.cpu_times()
+            alive = [each.cpu_times() for each in server.children()]
+        except psutil.Error:
+            return 0.0
+    spent = ended.user + ended.system + ended.children_user + ended.children_system
+    return float(spent + sum(each.user + each.system for each in alive))

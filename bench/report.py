@@ -15,18 +15,24 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.contestants import CONTESTANTS, FLOOR
+from bench.push_targets import Pushing
 from bench.race import Result, figures
 from bench.targets import AllFigures, Verdict
 
+WIDTH: Final = 110
+"""Columns that the tables need; a terminal or a file that is narrower wraps them."""
 LOAD_TITLES: Final = {"first": "first load", "reload": "reload with 1 % changed"}
 
 
-def show(found: AllFigures, verdicts: Sequence[Verdict]) -> None:
-    """Prints both tables."""
+def show(found: AllFigures, pushed: Sequence[Pushing], verdicts: Sequence[Verdict]) -> None:
+    """Prints all tables."""
     console = Console()
+    console.width = max(console.width, WIDTH)
     for records in sorted({size for _, size, _ in found}):
         for load, title in LOAD_TITLES.items():
             console.print(_speeds(found, records=records, load=load, title=title))
+    if pushed:
+        console.print(_pushes(pushed))
     if verdicts:
         console.print(_verdicts(verdicts))
 
@@ -49,6 +55,27 @@ def _speeds(found: AllFigures, *, records: int, load: str, title: str) -> Table:
             f"{own.seconds / records * 1e6:.1f}",
             f"{own.seconds / ours.seconds:.1f}×" if ours and name != "erpflow" else "",
             "" if contestant is FLOOR else f"{own.peak_mib:.0f}",
+        )
+    return table
+
+
+def _pushes(pushed: Sequence[Pushing]) -> Table:
+    """Pushes, rates and cycles. “own µs” is erpflow's time per record, the vendor's taken off."""
+    table = Table(title="Towards the vendor", title_justify="left")
+    table.add_column("median of each", no_wrap=True)
+    for column in ("records", "job s", "CPU s", "Postgres CPU s", "own µs", "of the rate", "refused", "MiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for each in pushed:
+        table.add_row(
+            each.load,
+            f"{each.records:,}",
+            f"{each.seconds:.2f}",
+            f"{each.cpu_seconds:.2f}",
+            f"{each.database_cpu_seconds:.2f}",
+            f"{each.cost_us:.1f}" if each.cost_us is not None else "",
+            f"{each.share:.1%}" if each.share is not None else "",
+            str(each.refused) if each.share is not None else "",
+            f"{each.peak_mib:.0f}",
         )
     return table
 

@@ -13,7 +13,9 @@ from tests.airflow.conftest import PROJECT
 
 ENTITIES = {
     "erpnext": ("customer", "product", "order"),
+    "metakocka": ("contact", "product", "inventory", "document"),
     "sap_b1": ("customer", "contact", "product", "order", "invoice", "payment"),
+    "tally": ("customer", "product", "order", "invoice", "payment"),
     "veekaart": ("product", "inventory", "price"),
 }
 DAG_IDS = tuple(f"{system}__{entity}" for system, entities in ENTITIES.items() for entity in entities)
@@ -47,6 +49,16 @@ def dags() -> dict[str, DAG]:
 
 def test_there_are_two_dags_for_each_connector_and_entity_and_one_for_each_service(dags: dict[str, DAG]) -> None:
     assert set(dags) == {*DAG_IDS, *RECONCILE_IDS, *IN_ORDER_IDS, *SERVICE_IDS}
+
+
+def test_steps_that_ask_a_vendor_run_where_it_can_be_reached() -> None:
+    from erpflow.airflow.dags import sync_dag
+
+    dag = sync_dag(
+        system="tally", title="Tally", entity="payment", table="app.payments", cron="*/5 * * * *", queue="mill"
+    )
+    there = {task for task in dag.task_ids if dag.get_task(task).queue == "mill"}
+    assert there == {"sync.extract", "sync.push_load"}
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import requests
 
-from erpflow.airflow.hooks import HOOKS, ErpNextHook, SapB1Hook, hook_class
+from erpflow.airflow.hooks import HOOKS, ErpNextHook, MetakockaHook, SapB1Hook, hook_class
 from erpflow.airflow.provider import get_provider_info
 from erpflow.connectors.registry import connector_class, systems
 from erpflow.errors import ConfigError
@@ -36,6 +38,24 @@ def test_the_hook_signs_with_the_connectors_own_scheme(monkeypatch: pytest.Monke
         sent = session.prepare_request(requests.Request("GET", f"{account.address}/api/method/ping"))
     assert sent.headers["Authorization"] == "token key:secret"
     assert sent.headers["X-Frappe-Site-Name"] == "one.example.com"
+
+
+def test_a_key_that_goes_into_the_body_is_put_there_by_the_hooks_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_A_COMPANY",
+        '{"conn_type": "metakocka", "host": "https://main.metakocka.si", "login": "16", "password": "a-secret-key"}',
+    )
+    with MetakockaHook(http_conn_id="a_company").session(connector_class("metakocka")) as (session, account):
+        request = requests.Request(
+            "POST", f"{account.address}/rest/eshop/v1/search", data=b'{"doc_type":"sales_order"}'
+        )
+        sent = session.prepare_request(request)
+    assert json.loads(sent.body or b"") == {
+        "secret_key": "a-secret-key",
+        "company_id": "16",
+        "doc_type": "sales_order",
+    }
+    assert int(sent.headers["Content-Length"]) == len(sent.body or b"")
 
 
 def test_a_connectors_settings_reach_it_and_are_sent_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import requests
 from erpflow.testing import Fault, Fields
 from erpflow.testing.vendor import Credentials
 from erpflow.vocabulary import RemoteId, VendorRecord
+from tests.contract.metakocka_vendor import MetakockaCompany
 from tests.contract.sandboxes import sandbox
 
 SMALL = ("--customers", "30", "--items", "12", "--orders", "14")  # hostile rows among them
@@ -194,6 +195,23 @@ FIELDS = {
     "order": Fields(text="title", key="po_no", money=("items", 0, "rate")),
 }
 EXTERNAL_ID = "custom_erpflow_id"
+
+
+@pytest.fixture(scope="session")
+def metakocka_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A sandbox with a small company at Metakocka, hostile records among the others."""
+    sizes = ("--customers", "12", "--items", "14", "--orders", "24")
+    with sandbox("metakocka", *sizes, folder=tmp_path_factory.mktemp("metakocka")) as url:
+        yield url
+
+
+@pytest.fixture
+def metakocka(metakocka_url: str) -> Iterator[MetakockaCompany]:
+    """The company, put back to its first state."""
+    with requests.Session() as session:
+        company = MetakockaCompany(metakocka_url, session)
+        company.door("reset", {"vendor": "metakocka"})
+        yield company
 
 
 @pytest.fixture

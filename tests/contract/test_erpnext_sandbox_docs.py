@@ -12,7 +12,7 @@ from sandbox.erpnext.control import SWITCHES
 from sandbox.erpnext.masters import fresh_site
 from sandbox.erpnext.users import default_users
 from sandbox.faults import KINDS, Fault
-from sandbox.host import Host
+from sandbox.host import VENDORS, Host
 from sandbox.server import read_arguments
 from sandbox.vendor import SeedPlan
 
@@ -23,7 +23,9 @@ def test_every_route_of_the_side_door_is_described() -> None:
     common = create_control(Host(SeedPlan(sizes={"customers": 0, "items": 0, "orders": 0}))).routes
     routes = {f"/_sandbox{route.path}" for route in common if isinstance(route, Route)}
     routes |= {f"/_sandbox/erpnext{route.path}" for route in control_routes(fresh_site())}
-    assert set(re.findall(r"`(?:GET|POST|DELETE) (/_sandbox/[a-z/]+)`", PAGE)) == routes
+    described = set(re.findall(r"`(?:GET|POST|DELETE) (/_sandbox/[a-z/]+)`", PAGE))
+    others = tuple(f"/_sandbox/{name}/" for name in VENDORS if name != "erpnext")  # each has a test of its own
+    assert {path for path in described if not path.startswith(others)} == routes
 
 
 def test_every_option_is_described(capsys: pytest.CaptureFixture[str]) -> None:

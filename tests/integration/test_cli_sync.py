@@ -8,6 +8,7 @@ import time
 import pytest
 
 from erpflow.errors import ConfigError
+from erpflow.mapping.load import find_mappings
 from tests.integration.conftest import Installation, Sandbox
 
 COUNTS = (
@@ -149,13 +150,14 @@ def test_a_preview_of_live_records_writes_nothing(connected: Installation) -> No
 def test_mappings_are_compared_with_the_tables(installation: Installation) -> None:
     good = installation.run("mapping", "check")
     assert (good.status, good.err) == (0, "")
-    assert good.out.count("Correct.") == 3
+    shipped = len(find_mappings(installation.mappings))
+    assert good.out.count("Correct.") == shipped
     path = installation.mappings / "erpnext" / "order.yaml"
     path.write_text(path.read_text().replace("local: app.order_items", "local: app.order_item"))
     bad = installation.run("mapping", "check")
     assert bad.status == 1
     assert 'there is no table "app.order_item" (did you mean "app.order_items"?)' in bad.err
-    assert "1 of 3 mappings cannot be used." in bad.err
-    assert bad.out.count("Correct.") == 2
+    assert f"1 of {shipped} mappings cannot be used." in bad.err
+    assert bad.out.count("Correct.") == shipped - 1
     unchecked = installation.run("mapping", "check", "--no-database")
     assert unchecked.status == 0

@@ -149,3 +149,47 @@ def here(shop: TwoWayShop) -> dict[str, tuple[Any, ...]]:
 def there(shop: TwoWayShop) -> dict[str, tuple[Any, ...]]:
     records = shop.vendor.records.values()
     return {record["email"]: (record["name"], record["phone"], record["limit"]) for record in records}
+
+
+def test_what_the_vendor_computes_of_what_it_was_sent_is_pulled(fresh_database: Database, tmp_path: Path) -> None:
+    shop = TwoWayShop(fresh_database, tmp_path)
+    shop.use(shop.mappings["customer"].replace("remote: phone, type: text", "remote: phone, type: text, only: pull"))
+    shop.vendor.normalise = lambda record: record | {"name": record["name"].upper(), "phone": f"of {record['name']}"}
+    shop.do("INSERT INTO app.customers (name, email, phone) VALUES ('Acme', 'a@x.y', 'old')")
+    shop.cycle(push_first=True)
+    assert shop.rows("SELECT name, phone FROM app.customers") == [("Acme", "of Acme")]
+
+    shop.do("UPDATE app.customers SET name = 'Apex'")
+    shop.cycle(push_first=True)
+    assert shop.rows("SELECT name, phone FROM app.customers") == [("Apex", "of Apex")]
+    assert [operation for operation, _ in shop.vendor.writes] == ["create", "update"]
+
+
+def priced(order: dict[str, Any]) -> dict[str, Any]:
+    """An order as the vendor keeps it: each line with an amount that it computes."""
+    return order | {"lines": [line | {"amount": float(line["qty"]) * 2} for line in order["lines"]]}
+
+
+def test_what_the_vendor_computes_of_lines_is_pulled(fresh_database: Database, tmp_path: Path) -> None:
+    shop = TwoWayShop(fresh_database, tmp_path)
+    amount = "      - {local: amount, remote: amount, type: number, scale: 2, only: pull}\n"
+    shop.use(shop.mappings["order"].rstrip("\n") + "\n" + amount, entity="order")
+    shop.vendor.put(name="Acme", email="a@x.y")
+    shop.cycle()
+    shop.vendor.records.clear()
+    shop.vendor.normalise = priced
+    shop.do("INSERT INTO app.orders (number, customer_id, grand_total) SELECT 'O-1', id, 1 FROM app.customers")
+    shop.do("INSERT INTO app.order_items (order_id, line_no, sku, quantity) SELECT id, 1, 'A', 3 FROM app.orders")
+    shop.cycle("order", push_first=True)
+    lines = "SELECT quantity::int, amount::text FROM app.order_items"
+    assert shop.rows(lines) == [(3, "6.00")]
+
+    shop.do("UPDATE app.order_items SET quantity = 4")
+    shop.cycle("order", push_first=True)
+    assert shop.rows(lines) == [(4, "8.00")]
+    writes = len(shop.vendor.writes)
+    rows = shop.rows("SELECT id, xmin::text FROM app.order_items")
+    for _ in range(2):
+        shop.cycle("order", full=True)
+    assert len(shop.vendor.writes) == writes
+    assert shop.rows("SELECT id, xmin::text FROM app.order_items") == rows

@@ -54,6 +54,7 @@ def test_each_test_of_writing_needs_the_operation_it_is_about(monkeypatch: pytes
 def test_what_the_data_sheet_promises_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = {
         "writes": frozenset(Operation),
+        "windowed": True,
         "checks_version": True,
         "repeatable_create": True,
         "deleted_feed": True,

@@ -113,11 +113,12 @@ def pushes(system: str, entity: str) -> bool:
     return re.search(r"^direction:\s*(push|bidirectional)\b", text, flags=re.MULTILINE) is not None
 
 
-def sync_dag(*, system: str, title: str, entity: str, table: str, cron: str) -> DAG:
+def sync_dag(*, system: str, title: str, entity: str, table: str, cron: str, queue: str | None = None) -> DAG:
     """The DAG `<system>__<entity>`: plan → (extract → transform → load, then the same towards the vendor) → finish.
 
     The steps are mapped over the configs that are due; those towards the vendor are there if the mapping pushes.
     `cron` is the shortest sensible cadence of the system (UTC); `every` of each config decides whether it is due.
+    `queue`: where the steps run that ask the vendor, for one that only workers in a customer's network can reach.
     """
     with DAG(
         dag_id=f"{system}__{entity}",
@@ -137,7 +138,7 @@ def sync_dag(*, system: str, title: str, entity: str, table: str, cron: str) -> 
         @task_group(group_id="sync")
         def sync(run: dict[str, str]) -> None:
             shown: dict[str, Any] = {"run": run, "map_index_template": "{{ task.run['label'] }}"}
-            asking = {**shown, "pool": pool_of(system)}
+            asking = {**shown, "pool": pool_of(system), **({"queue": queue} if queue else {})}
             extract = ExtractOperator(task_id="extract", **asking)
             load = LoadOperator(task_id="load", table=table, **shown)
             extract >> TransformOperator(task_id="transform", **shown) >> load

@@ -72,6 +72,48 @@ class ErpNextHook(VendorHook):
     }
 
 
+class MetakockaHook(VendorHook):
+    """Metakocka: the login is the company ID, the password the secret key; they go in the body of every call."""
+
+    conn_type = "metakocka"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "metakocka_default"
+    hook_name = "Metakocka"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "port", "extra"],
+        "relabeling": {"host": "Server", "login": "Company ID", "password": "Secret key"},
+        "placeholders": {"host": "https://main.metakocka.si", "login": "16"},
+    }
+
+
+class TallyHook(VendorHook):
+    """Tally: no login; whoever reaches it may read and write the companies that are open there."""
+
+    conn_type = "tally"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "tally_default"
+    hook_name = "Tally"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "login", "password", "extra"],
+        "relabeling": {"host": "Address of Tally", "port": "Port"},
+        "placeholders": {"host": "http://192.168.1.20", "port": "9000"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "company": {
+            "label": "Company",
+            "description": "The whole name, as Tally shows it. It has to be open there.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "company_guid": {
+            "label": "GUID of the company",
+            "description": "To refuse another company that is called the same. May be left out.",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
 class VeeKaartHook(VendorHook):
     """VeeKaart: the password is the store's API key; it goes as `Authorization: Bearer …`."""
 

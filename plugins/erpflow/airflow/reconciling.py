@@ -192,7 +192,7 @@ def params() -> dict[str, Param]:
     }
 
 
-def reconcile_dag(*, system: str, title: str, entity: str, table: str, cron: str) -> DAG:
+def reconcile_dag(*, system: str, title: str, entity: str, table: str, cron: str, queue: str | None = None) -> DAG:
     """The DAG `<system>__<entity>__reconcile`; its steps are mapped over the configs of the entity.
 
     `cron` (UTC) is slow: it reads everything the vendor has.
@@ -214,7 +214,7 @@ def reconcile_dag(*, system: str, title: str, entity: str, table: str, cron: str
         @task_group(group_id="reconcile")
         def reconcile(run: dict[str, str]) -> None:
             shown: dict[str, Any] = {"run": run, "map_index_template": "{{ task.run['label'] }}"}
-            asking = {**shown, "pool": pool_of(system)}
+            asking = {**shown, "pool": pool_of(system), **({"queue": queue} if queue else {})}
             extract = ReadEverythingOperator(task_id="extract", **asking)
             extract >> CompareOperator(task_id="compare", **shown) >> RepairOperator(task_id="repair", **asking)
 

@@ -109,10 +109,21 @@ def _check(path: Path, db: Database | None) -> str:
         compile_pull(found)
     if found.direction is not Direction.PULL:
         compile_push(found)
+    _check_conflicts(found, where=str(path))
     if db is not None:
         _check_tables(found, db, where=str(path))
     lines = "".join(f", lines in {child.local}" for child in found.children)
     return f"{found.entity} of {found.system} ↔ {found.local.table}, {len(found.fields)} fields{lines}. Correct."
+
+
+def _check_conflicts(found: Mapping, *, where: str) -> None:
+    """Raise ConfigError for a strategy that the system cannot be judged by; one without a connector may be anything."""
+    from erpflow.connectors.registry import connector_class, systems
+    from erpflow.sync.counted import unjudgeable
+
+    spec = connector_class(found.system).spec.entities.get(found.entity) if found.system in systems() else None
+    if spec is not None and (problem := unjudgeable(found, spec)):
+        raise ConfigError(f"{where}: {problem}")
 
 
 def _check_tables(found: Mapping, db: Database, *, where: str) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from erpflow.connectors.account import Account
     from erpflow.connectors.oauth import OAuthSpec
-    from erpflow.connectors.transport import Transport
+    from erpflow.connectors.transport import Timeouts, Transport
 
 PageToken = NewType("PageToken", str)
 """Where the next page starts, as the connector wrote it (JSON); opaque to everybody else, survives a restart."""
@@ -38,7 +38,10 @@ class EntitySpec:
 
     `remote` is the vendor's name for it, `key` and `modified` the record fields that identify and date it,
     `page_size` and `bulk_size` in records. `ordered`: pages come in ascending order of `modified`, so the cursor
-    may move with every chunk; otherwise it moves only with the last one.
+    may move with every chunk; otherwise it moves only with the last one. `windowed`: records do not say when they
+    changed (`modified` is None), and yet `read` finds what is new in a window, and of what changed what the vendor
+    tells; the cursor then moves to where the read began. `counted`: `modified` is no time but a number that the vendor
+    counts up with every change; `instant` makes of it what `counting` says.
 
     `writes`: what the vendor lets us do to it, nothing for an entity that is only read. `checks_version`: an update or
     a delete that names an outdated `modified` is refused by the vendor itself (`Outcome.STALE`); without it the engine
@@ -53,6 +56,8 @@ class EntitySpec:
     page_size: int
     bulk_size: int = 1
     ordered: bool = False
+    windowed: bool = False
+    counted: bool = False
     writes: frozenset[Operation] = frozenset()
     checks_version: bool = False
     repeatable_create: bool = False
@@ -80,7 +85,7 @@ class ConnectorSpec:
     """A system, as data: its name in the code, the title people read, and its entities by name.
 
     `settings`: what a connection's extra may hold besides the options of the session, each with the sentence its form
-    shows.
+    shows. `timeouts`: how long to wait for it, where that is not the usual.
     """
 
     system: str
@@ -89,6 +94,7 @@ class ConnectorSpec:
     entities: Mapping[str, EntitySpec]
     limits: Limits = field(default_factory=Limits)
     settings: Mapping[str, str] = field(default_factory=dict)
+    timeouts: Timeouts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,8 @@ class Page:
 
     `raw` holds what the vendor answered; `Connector.split` gives back its records without asking the vendor.
     `next` is None on the last page and only there: a window that holds nothing is one empty page. `zone` is the time
-    zone of naive times in it, `server_time` the vendor's own clock when it answered.
+    zone of naive times in it, `server_time` the vendor's own clock when it answered. `reached`, of a counted
+    entity: how far the vendor had counted, as it writes `modified`; on the last page all changes up to it were read.
     """
 
     raw: bytes
@@ -115,6 +122,7 @@ class Page:
     next: PageToken | None
     zone: str = "UTC"
     server_time: datetime | None = None
+    reached: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

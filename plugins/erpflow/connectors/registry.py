@@ -21,6 +21,8 @@ from erpflow.errors import ConfigError, suggestion
 ENTRY_POINT_GROUP: Final = "erpflow.connectors"
 _BUILT_IN: Final = {
     "erpnext": "erpflow.connectors.erpnext:ErpNext",
+    "metakocka": "erpflow.connectors.metakocka:Metakocka",
+    "tally": "erpflow.connectors.tally:Tally",
     "veekaart": "erpflow.connectors.veekaart:VeeKaart",
     "sap_b1": "erpflow.connectors.sap_b1:SapB1",
 }
@@ -67,6 +69,8 @@ def build(
     """
     connector = connector_class(system)
     kept: Limiter = limiter if limiter is not None else LocalLimiter(connector.spec.limits)
+    if connector.spec.timeouts is not None:
+        transport.setdefault("timeouts", connector.spec.timeouts)
     make: Callable[..., Transport] = Transport
     transport.setdefault("private_networks", connector.private_networks)
     return connector(make(session, base_url=base_url, limiter=kept, **transport), page_size=page_size)

@@ -13,12 +13,12 @@ import random
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
@@ -32,7 +32,7 @@ from erpflow.connectors.answer import Answer, Judge, judge_by_status, retry_afte
 from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
 from erpflow.connectors.limiter import Limiter, Unlimited
 from erpflow.connectors.network import public_only
-from erpflow.connectors.redaction import RedactingFilter, redact, secrets_of
+from erpflow.connectors.redaction import RedactingFilter, redact, secrets_of, without_secrets
 from erpflow.errors import (
     AuthFailed,
     ConfigError,
@@ -51,14 +51,24 @@ _CHUNK_BYTES: Final = 256 * 1024
 _REDIRECTS: Final = 3
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
+Taken = TypeVar("Taken")
+Consumer = Callable[[Answer, Iterator[bytes]], Taken]
+"""Takes a body in pieces as they arrive. The answer it gets has no body of its own. It raises nothing but errors of
+`erpflow.errors`: an OSError of its own would be taken for one of the network."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """In seconds: to connect, between two bytes, and for one whole exchange."""
+    """In seconds: to connect, between two bytes, and for one whole exchange.
+
+    `rest`: how long nobody asks after an answer that did not come in time, of a vendor that goes on with what was given
+    up and keeps everybody else waiting meanwhile.
+    """
 
     connect: float = 10.0
     read: float = 60.0
     total: float = 180.0
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,10 @@ class Transport:
         """`text` without this connection's secrets."""
         return redact(text, secrets=secrets_of(self._session))
 
+    def without_secrets(self, body: bytes) -> bytes:
+        """What is about to land, without this connection's secrets: for vendors that echo a request in its answer."""
+        return without_secrets(body, secrets=secrets_of(self._session))
+
     @property
     def auth(self) -> AuthBase | None:
         """What signs the requests; None when nothing does, or not by an auth class."""
@@ -191,8 +205,52 @@ class Transport:
             retries=retries or self.retries,
             correlation_id=self._new_id(),
             cost=cost,
+            most=self._max_body,
             limiter=self.limiter if limited else Unlimited(),
         )
+        return self._answered(call)
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        consume: Consumer[Taken],
+        most: int,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        judge: Judge | None = None,
+        idempotent: bool | None = None,
+        retries: Retries | None = None,
+    ) -> Taken:
+        """Sends one request and hands out the body in pieces, at most `most` bytes of it: what `consume` makes of them.
+
+        For answers too large to be held. Everything else is as in `request`. `consume` is called anew for every
+        attempt, and sees only answers with a 2xx; all others are read whole and judged. What it raises is judged like
+        the error of a judge: `VendorUnavailable` is tried again.
+        """
+        sink = _Sink(consume)
+        self._answered(
+            _Call(
+                method=method,
+                path=path,
+                url=f"{self.base_url}{path}",
+                body=body,
+                headers=dict(headers or {}),
+                judge=judge or judge_by_status,
+                repeatable=method in _IDEMPOTENT if idempotent is None else idempotent,
+                retries=retries or self.retries,
+                correlation_id=self._new_id(),
+                most=most,
+                cost=1.0,
+                limiter=self.limiter,
+                sink=sink,
+            )
+        )
+        return sink.taken()
+
+    def _answered(self, call: _Call) -> Answer:
+        """The answer to a call, after as many attempts as it takes and may take."""
         attempt, renewed = 1, False
         torn: ErpflowError | None = None  # a write of which an earlier attempt may have done what a later one did not
         while True:
@@ -209,7 +267,7 @@ class Transport:
             wait = self._wait(call, outcome, attempt)
             if wait is None:
                 raise self._redacted(torn or outcome.error)
-            if method not in _IDEMPOTENT and getattr(outcome.error, "maybe_done", False):
+            if call.method not in _IDEMPOTENT and getattr(outcome.error, "maybe_done", False):
                 torn = outcome.error
             log.warning(
                 "tried_again",
@@ -267,7 +325,9 @@ class Transport:
             return _Failure(
                 ProtocolError(f"{self.host} redirects {call.path} in a circle. Check the connection's host.")
             )
-        return outcome if isinstance(outcome, _Failure) else self._judged(call, outcome)
+        if isinstance(outcome, _Failure) or (call.sink is not None and call.sink.is_full):
+            return outcome
+        return self._judged(call, outcome)
 
     def _judged(self, call: _Call, answer: Answer) -> Answer | _Failure:
         error = call.judge(answer)
@@ -307,29 +367,34 @@ class Transport:
                     **self._wire,
                 )
                 with response:
-                    body = _read_body(response.raw, limit=self._max_body)
-        except _TooLarge:
+                    answer = Answer(
+                        method=call.method,
+                        path=call.path,
+                        status=response.status_code,
+                        headers=response.headers,
+                        body=b"",
+                        latency=self.clock() - started,
+                        correlation_id=call.correlation_id,
+                        authenticated="Authorization" in request.headers,
+                    )
+                    if call.sink is None or not 200 <= answer.status < 300:
+                        pieces = list(_pieces(response.raw, limit=min(call.most, self._max_body)))
+                        answer = replace(answer, body=pieces[0] if len(pieces) == 1 else b"".join(pieces))
+                    else:
+                        call.sink.fill(answer, _pieces(response.raw, limit=call.most))
+        except _TooLarge as error:
             return _Failure(
                 ProtocolError(
-                    f"{self.host} answered {call.method} {call.path} with more than {self._max_body:,} bytes; "
+                    f"{self.host} answered {call.method} {call.path} with more than {error.limit:,} bytes; "
                     "reading stopped there. Ask for smaller pages.",
                     maybe_done=True,
                 )
             )
-        except ErpflowError as error:  # nothing was sent: there was nothing to sign with
+        except ErpflowError as error:  # nothing was sent, for want of what to sign with; or the consumer's own
             return _Failure(error, again=isinstance(error, VendorUnavailable))
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:  # requests' own errors are OSErrors
             return self._broken(call, error)
-        return Answer(
-            method=call.method,
-            path=call.path,
-            status=response.status_code,
-            headers=response.headers,
-            body=body,
-            latency=self.clock() - started,
-            correlation_id=call.correlation_id,
-            authenticated="Authorization" in request.headers,
-        )
+        return replace(answer, latency=self.clock() - started)
 
     def _reach(self) -> AbstractContextManager[None]:
         return nullcontext() if self._private_networks else public_only(own_proxies=bool(self._session.proxies))
@@ -357,7 +422,7 @@ class Transport:
             return _Failure(
                 ProtocolError(f"{what}: the compressed body cannot be unpacked ({reasons[-1]}).", maybe_done=True)
             )
-        left = not _any(reasons, *_NEVER_LEFT)
+        left, rest = not _any(reasons, *_NEVER_LEFT), 0.0
         if _any(reasons, urllib3.exceptions.NameResolutionError):
             text = f"{what}: no such host. Check the connection's host."
         elif _any(reasons, *_TIMEOUTS) and not _any(reasons, ConnectionRefusedError):
@@ -365,10 +430,13 @@ class Transport:
                 f"{what} did not answer in time (to connect {self._timeouts.connect:g} s, between bytes "
                 f"{self._timeouts.read:g} s, in all {self._timeouts.total:g} s)."
             )
+            rest = self._timeouts.rest if left else 0.0
         else:
             text = f"{what}: the connection broke ({type(reasons[-1]).__name__}: {reasons[-1]})."
+        if rest:
+            self.limiter.pause(rest)
         error = VendorUnavailable(f"{text} Nothing was lost; the run can be repeated.", maybe_done=left)
-        return _Failure(error, again=True)
+        return _Failure(error, again=rest <= call.retries.patience)
 
     def _redirected(self, call: _Call, answer: Answer) -> _Call | _Failure:
         target = urljoin(call.url, answer.headers.get("Location", ""))
@@ -408,13 +476,36 @@ class _Call:
     repeatable: bool
     retries: Retries
     correlation_id: str
+    most: int
     cost: float
     limiter: Limiter
+    sink: _Sink[Any] | None = field(default=None, repr=False)
 
     @property
     def names(self) -> dict[str, str]:
         """What a log event says about it: never the query, never the body."""
         return {"method": self.method, "path": redact(self.path), "correlation_id": self.correlation_id}
+
+
+class _Sink(Generic[Taken]):
+    """Where the body of a streamed answer goes, and what was made of it."""
+
+    def __init__(self, consume: Consumer[Taken]) -> None:
+        self._consume = consume
+        self._taken: list[Taken] = []
+
+    @property
+    def is_full(self) -> bool:
+        return bool(self._taken)
+
+    def fill(self, answer: Answer, pieces: Iterator[bytes]) -> None:
+        self._taken = [self._consume(answer, pieces)]
+
+    def taken(self) -> Taken:
+        """What the consumer made of the body. Raises ProtocolError for an accepted answer that was no 2xx."""
+        if not self._taken:
+            raise ProtocolError("The vendor's answer holds no body that could be read.", maybe_done=True)
+        return self._taken[0]
 
 
 def checked_base_url(url: str) -> str:
@@ -449,7 +540,11 @@ def _passes(error: ErpflowError, *, status: int) -> bool:
 
 
 class _TooLarge(Exception):
-    """The body is larger than anybody asked for."""
+    """The body is larger than anybody asked for: than `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
 
 
 _TLS: Final = (requests.exceptions.SSLError, urllib3.exceptions.SSLError)
@@ -465,19 +560,18 @@ _NEVER_LEFT: Final = (
 _NETWORK: Final = (requests.exceptions.ConnectionError, requests.exceptions.Timeout, urllib3.exceptions.HTTPError)
 
 
-def _read_body(raw: BaseHTTPResponse, *, limit: int) -> bytes:
-    """The unpacked body, in pieces as they arrive, so that no more than the limit is ever held."""
+def _pieces(raw: BaseHTTPResponse, *, limit: int) -> Iterator[bytes]:
+    """The unpacked body in pieces as they arrive, and no more than the limit of it."""
     declared = raw.headers.get("Content-Length", "")
     if declared.isdigit() and int(declared) > limit:
-        raise _TooLarge
-    chunks, size = [], 0
-    while chunk := raw.read1(_CHUNK_BYTES, decode_content=True):
-        size += len(chunk)
+        raise _TooLarge(limit)
+    size = 0
+    while piece := raw.read1(_CHUNK_BYTES, decode_content=True):
+        size += len(piece)
         if size > limit:
-            raise _TooLarge
-        chunks.append(chunk)
+            raise _TooLarge(limit)
+        yield piece
     raw.release_conn()
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _reasons(error: BaseException) -> list[BaseException]:

@@ -116,10 +116,11 @@ class Reader(ChunkWriter):
     def _prepare(self) -> None:
         self._connection.execute(pull_sql.create_stages(self._target))
         staged = merge_sql.staged_values(self._tracked, self._target)
+        agreed = merge_sql.agreed_values(self._tracked, self._target, local_id=sql.SQL("a.local_id"))
         self._staged, self._tie = self._render(
             [
                 STAGED.format(values=staged),
-                TIE.format(agreed_remote=STAGED_OR_NOT.format(staged=staged, besides=NOT_STAGED), stage=BESIDE_STAGE),
+                TIE.format(agreed_remote=STAGED_OR_NOT.format(staged=agreed, besides=NOT_STAGED), stage=BESIDE_STAGE),
             ]
         )
 

@@ -7,10 +7,12 @@ fields that are still to be pushed (`pending`), and what else happens to the tie
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from psycopg import sql
 
 from erpflow.store.pull_sql import ChildStage, PullTarget, Staged, stage_name
-from erpflow.store.tracked import Tracked, as_object, canonical, csv, staged_lines_text
+from erpflow.store.tracked import Tracked, as_object, canonical, csv, lines_text, staged_lines_text
 
 TWO_WAY_COLUMNS = sql.SQL("take text[] NOT NULL DEFAULT '{}', delta jsonb, pending jsonb, status text")
 
@@ -83,12 +85,42 @@ def staged_values(tracked: Tracked, target: PullTarget) -> sql.Composed:
     """What the vendor holds, as the columns a pull writes, over alias `s` of the stage."""
     names: list[sql.Composable] = [sql.Literal(name) for name in tracked.pulled]
     texts: list[sql.Composable] = [canonical(tracked.table, name, target.staged.value(name)) for name in tracked.pulled]
-    for number, (lines, child) in enumerate(zip(tracked.lines, target.children, strict=True)):
+    names += [sql.Literal(lines.name) for lines in tracked.lines]
+    texts += _staged_lines(tracked, target)
+    return as_object(names, texts)
+
+
+def agreed_values(tracked: Tracked, target: PullTarget, *, local_id: sql.Composable) -> sql.Composed:
+    """What the vendor made of the row that was sent to it, over aliases `s` of the stage and `a` of its attempt.
+
+    Columns that are only pulled are left out: what the vendor computed is still to be pulled. Lines with such a column
+    count as sent, until their next pull, unless the row's own have all that the vendor's have.
+    """
+    names: list[sql.Composable] = []
+    texts: list[sql.Composable] = []
+    for name in tracked.pulled:
+        if name in tracked.pushed:
+            names.append(sql.Literal(name))
+            texts.append(canonical(tracked.table, name, target.staged.value(name)))
+    parent = sql.SQL("({}::{})").format(local_id, tracked.key_type)
+    for lines, staged in zip(tracked.lines, _staged_lines(tracked, target), strict=True):
+        if not lines.pushed:
+            continue
         names.append(sql.Literal(lines.name))
+        if set(lines.pulled) <= set(lines.pushed):
+            texts.append(staged)
+            continue
+        same = sql.SQL("CASE WHEN {staged} = {ours} THEN {staged} ELSE a.sent ->> {name} END")
+        ours = lines_text(lines, lines.pulled, parent=parent)
+        texts.append(same.format(staged=staged, ours=ours, name=sql.Literal(lines.name)))
+    return as_object(names, texts) if names else sql.SQL("'{}'::jsonb").format()
+
+
+def _staged_lines(tracked: Tracked, target: PullTarget) -> Iterator[sql.Composed]:
+    for number, (lines, child) in enumerate(zip(tracked.lines, target.children, strict=True)):
         values = [child.staged.value(name, alias="c") for name in lines.pulled]
         order = child.staged.value(child.key, alias="c")
-        texts.append(staged_lines_text(lines, values, order=order, stage=stage_name(number), number=sql.SQL("s.n")))
-    return as_object(names, texts)
+        yield staged_lines_text(lines, values, order=order, stage=stage_name(number), number=sql.SQL("s.n"))
 
 
 def update_merged(target: PullTarget) -> sql.Composed:

@@ -10,6 +10,7 @@ import structlog
 from erpflow.connectors.base import Connector, Page, PageToken, SupportsDeletedFeed, SupportsWrites
 from erpflow.errors import ConfigError, suggestion
 from erpflow.store.sync_logs import SyncRun
+from erpflow.sync.counted import read_counted
 from erpflow.sync.landing import Extracted, LandedPage, Landing
 from erpflow.vocabulary import RemoteId, Window
 
@@ -36,6 +37,8 @@ def reader(run: SyncRun, connector: Connector) -> Read:
         raise ConfigError(f'{connector.spec.title} has no entity "{run.entity}"{suggestion(run.entity, known)}')
     if run.kind in ("retry", "replay"):
         return lambda _token: iter(())  # what they read has landed already
+    if run.kind != "records" and known[run.entity].counted:
+        return lambda token: read_counted(run, connector, token)
     if run.kind != "records":
         return lambda token: connector.read(run.entity, run.window, resume=token)
     if not isinstance(connector, SupportsWrites):
@@ -93,6 +96,6 @@ def _land(read: Read, landing: Landing, *, log_id: str, on_page: OnPage) -> Iter
             pages, records = pages + 1, records + page.count
             landing.land(pages, page)
             on_page(pages, records)
-            yield LandedPage(pages, page.raw, page.zone, page.server_time)
+            yield LandedPage(pages, page.raw, page.zone, page.server_time, page.reached)
     landing.finish(Extracted(pages=pages, records=records))
     log.info("extract_finished", sync_log=log_id, pages=pages, records=records)

@@ -44,6 +44,7 @@ class PageNote(msgspec.Struct, frozen=True):
     next: str | None
     zone: str
     server_time: datetime | None
+    reached: str | None = None
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -62,12 +63,16 @@ class Extracted(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class LandedPage:
-    """One landed page: its number (from 1), its bytes, the zone of naive times in it, and the vendor's clock then."""
+    """One landed page: its number (from 1), its bytes, the zone of naive times in it, and the vendor's clock then.
+
+    `reached`: how far the vendor had counted, of one that counts its changes.
+    """
 
     number: int
     raw: bytes
     zone: str
     server_time: datetime | None
+    reached: str | None = None
 
 
 class RetriedRecord(msgspec.Struct, frozen=True):
@@ -110,6 +115,7 @@ class Landing:
             next=page.next,
             zone=page.zone,
             server_time=page.server_time,
+            reached=page.reached,
         )
         (self._folder / f"page-{number:06d}.json").write_bytes(page.raw)
         (self._folder / f"page-{number:06d}.note").write_bytes(msgspec.json.encode(note))
@@ -133,7 +139,7 @@ class Landing:
             raise ConfigError(
                 f"Page {number} in {self._folder} is missing or was altered. Clear the extract task to fetch it again."
             )
-        return LandedPage(number, raw, note.zone, note.server_time)
+        return LandedPage(number, raw, note.zone, note.server_time, note.reached)
 
     def pages(self, *, after: int = 0) -> Iterator[LandedPage]:
         """Every page of a finished extract in order, skipping the first `after`."""

@@ -29,6 +29,7 @@ from erpflow.store.pull_sql import PullTarget
 from erpflow.store.sync_logs import RunSummary, SyncRun
 from erpflow.store.tracked import Tracked
 from erpflow.sync.chunk import Chunk
+from erpflow.sync.counted import reached_by, unjudgeable
 from erpflow.sync.extract import OnPage, deletes_reader, deletes_since, extract, reader, stream_pages
 from erpflow.sync.finding_deletes import Finding, finding_of, whole_reads
 from erpflow.sync.landing import Extracted, Folder, LandedPage, Landing, RetriedRecord
@@ -108,6 +109,9 @@ class PullJob:
 
     def check(self) -> None:
         """Fail now, before anything is read, if the mapping or a table it names is wrong."""
+        spec = self.connector.spec.entities.get(self.run.entity)
+        if spec is not None and (problem := unjudgeable(self.mapping(), spec)):
+            raise ConfigError(f"{self._where()}: {problem}")
         with self.database.session() as connection:
             self._target(connection, self.program())
             self._tracked(connection, self.mapping())
@@ -134,9 +138,17 @@ class PullJob:
         total = Extracted(extracted.pages, extracted.records + others)
         with self.database.session() as connection:
             self._note_pages(connection, extracted.pages)
-            if total.records == 0 and self._finds_deletes() not in (Finding.SWEEP, Finding.NAMED):
+            if self.is_empty(total):
                 sync_logs.note_total(connection, self.run.log_id, chunks=0)
+                self._move_past_nothing(connection, extracted.pages)
         return total
+
+    def _move_past_nothing(self, connection: sync_logs.Connection, pages: int) -> None:
+        """A counting vendor had come so far without a change of this entity: there is nothing to look for before it."""
+        note = self.landing.note(pages) if self.run.moves_cursor else None
+        reached = reached_by(note.reached, connector=self.connector, zone=note.zone) if note else None
+        if reached is not None:
+            sync_logs.advance_cursor(connection, self.run, reached)
 
     def is_empty(self, extracted: Extracted) -> bool:
         """Whether there is nothing to do behind an extract: nothing came, and that nothing came says nothing."""

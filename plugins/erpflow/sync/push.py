@@ -27,6 +27,7 @@ from erpflow.store.sync_logs import OpenRequest, SyncRun
 from erpflow.store.tracked import Tracked
 from erpflow.sync.allowed import allowed_writes
 from erpflow.sync.comparable import comparable
+from erpflow.sync.counted import unjudgeable
 from erpflow.sync.landing import Folder
 from erpflow.sync.merge import rules_of
 from erpflow.sync.planned import MOST_PLANNED, PlannedChange
@@ -154,6 +155,8 @@ class PushJob:
                 f"Set direction: pull in {self._where()}."
             )
         if Operation.CREATE in spec.writes & mapping.writes and (problem := cannot_settle(mapping, spec)):
+            raise ConfigError(f"{self._where()}: {problem}")
+        if problem := unjudgeable(mapping, spec):
             raise ConfigError(f"{self._where()}: {problem}")
         with self.database.session() as connection:
             self._tracked(connection, mapping)

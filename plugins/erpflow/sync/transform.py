@@ -23,6 +23,7 @@ from erpflow.store import pull as store
 from erpflow.store import rejects
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.chunk import CHUNK_BYTES, CHUNK_RECORDS, Chunk, ChunkReject, copy_lines, copy_text
+from erpflow.sync.counted import reached_by
 from erpflow.sync.landing import LandedPage, RetriedRecord, Seen
 
 OnSeen = Callable[[int, Seen], None]
@@ -111,9 +112,11 @@ class Transformer:
         self._until = until
         self._on_seen = on_seen
         self._ordered = connector.spec.entities[run.entity].ordered
+        self._windowed = connector.spec.entities[run.entity].windowed
         self._first_load = everything or not (run.dry_run or store.knows_any_record(connection, run.config_id))
         self._open_rejects = frozenset(rejects.open_ids(connection, run.config_id))
         self._modified_to: datetime | None = None
+        self._reached: datetime | None = None
 
     def chunks(self, pages: Iterable[LandedPage], *, retried: Sequence[RetriedRecord] = ()) -> Iterator[Chunk]:
         """Chunks in order, the last one marked; at least one, which may be empty.
@@ -139,6 +142,7 @@ class Transformer:
     def _add(self, batch: _Batch, page: LandedPage) -> None:
         """Identify the records of a page and take their fingerprints."""
         raws = self._connector.split(self._run.entity, page.raw)
+        self._reached = reached_by(page.reached, connector=self._connector, zone=page.zone)
         batch.bytes += len(page.raw)
         self._add_records(batch, raws, range(len(raws)), number=page.number, zone=page.zone)
 
@@ -196,6 +200,18 @@ class Transformer:
             if self._ordered:
                 return
 
+    def _covered(self, *, last: bool) -> datetime | None:
+        """How far the cursor may move with a chunk.
+
+        With the last one: to the start of the read where no record says when it changed, and to where a vendor had come
+        that counts its changes.
+        """
+        if last and self._windowed:
+            return self._until
+        if last and self._reached is not None:
+            return max(self._reached, self._modified_to or self._reached)
+        return self._modified_to if last or self._ordered else None
+
     def _chunk(self, batch: _Batch, number: int, *, last: bool) -> Chunk:
         unidentified = len(batch.rejects)
         self._follow(batch)
@@ -221,7 +237,7 @@ class Transformer:
             rejects=batch.rejects,
             retried=[key for key in known if key in self._open_rejects],
             retries_dropped=[place for page, place in map(batch.origins.__getitem__, dropped) if page == RETRIED],
-            modified_to=self._modified_to if last or self._ordered else None,
+            modified_to=self._covered(last=last),
             fresh=self._first_load,
             last=last,
         )

@@ -79,7 +79,9 @@ class ContractBase:
         return {
             "entity": read,
             "dated": tuple(name for name in read if known[name].modified is not None),
-            "undated": tuple(name for name in read if known[name].modified is None),
+            "undated": tuple(name for name in read if known[name].modified is None and not known[name].windowed),
+            "windowed": tuple(name for name in read if known[name].windowed),
+            "tracked": tuple(name for name in read if known[name].modified is not None or known[name].windowed),
             "in_order": tuple(name for name in read if known[name].ordered),
             "written": tuple(written),
             "creatable": by(Operation.CREATE),
