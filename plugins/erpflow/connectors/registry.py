@@ -1,4 +1,5 @@
-"""Which connectors there are: erpflow's own, and those that installed packages add under `erpflow.connectors`.
+"""Which connectors there are: erpflow's own, those that installed packages add under `erpflow.connectors`, and those
+that YAML files declare (`include/connectors`).
 
 Nothing is imported before it is asked for.
 """
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Final
 
 import requests
@@ -30,6 +32,11 @@ _BUILT_IN: Final = {
 
 def systems() -> tuple[str, ...]:
     """The names of every system there is a connector for, sorted."""
+    return tuple(sorted({*written_systems(), *_declared()}))
+
+
+def written_systems() -> tuple[str, ...]:
+    """Those whose connector is written in Python: a declaration may not take their names."""
     return tuple(sorted({*_BUILT_IN, *_added()}))
 
 
@@ -40,6 +47,10 @@ def connector_class(system: str) -> type[Connector]:
         module, _, name = _BUILT_IN[system].partition(":")
         return _checked(getattr(import_module(module), name), system=system)
     added = _added().get(system)
+    if added is None and system in _declared():
+        from erpflow.connectors.rest.connector import declared
+
+        return declared(_declared()[system])
     if added is None:
         raise ConfigError(f"There is no connector for the system {system!r}{suggestion(system, systems())}")
     try:
@@ -78,6 +89,12 @@ def build(
 
 def _added() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _declared() -> dict[str, Path]:
+    from erpflow.connectors.rest.files import find_declarations
+
+    return find_declarations()
 
 
 def _checked(found: object, *, system: str) -> type[Connector]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +34,6 @@ from erpflow.yaml_files.explain import explained, report
 from erpflow.yaml_files.part import Part
 from erpflow.yaml_files.reading import read_yaml
 
-VARIABLE: Final = "ERPFLOW_CONNECTORS"
 PAGE: Final = "docs/how-to-declare-a-connector.md"
 
 _PARTS: Final[dict[str, type[Part]]] = {
@@ -43,21 +41,6 @@ _PARTS: Final[dict[str, type[Part]]] = {
     "paging": Paging, "get": Getting, "many": GettingMany, "find": Finding, "deleted": DeletedListing, "create": Write,
     "update": Write, "delete": Write, "login": Request, "send": Session,
 }  # fmt: skip
-
-
-def connectors_folder() -> Path:
-    """The folder of declarations: ERPFLOW_CONNECTORS, or include/connectors here, or beside the plugins folder."""
-    configured = os.environ.get(VARIABLE)
-    if configured:
-        return Path(configured)
-    here = Path("include") / "connectors"
-    return here if here.is_dir() else Path(__file__).parents[4] / "include" / "connectors"
-
-
-def find_declarations(folder: Path | None = None) -> dict[str, Path]:
-    """The declarations by the name of their file, which is that of their system."""
-    found = folder or connectors_folder()
-    return {path.stem: path for path in sorted(found.glob("*.yaml")) if path.is_file()}
 
 
 def load_declaration(path: Path) -> Declaration:

@@ -2,7 +2,7 @@
 
 By keyset the read moves along the time of modification, and what changes meanwhile comes again at the end. By any other
 paging the vendor's own order is read to its end, and then once more what has changed since the read began, until
-nothing new comes: a record that is changed behind our back is met there. Where the vendor has no filter by time there
+nothing new comes or one request holds it all: a record that is changed behind our back is met there. Where the vendor has no filter by time there
 is only the one way through.
 """
 
@@ -192,7 +192,8 @@ class Reader:
         )
         if following.place is not None:
             return kept, following
-        if not self._once_more(window, following, mark):
+        in_one_request = position.place is None
+        if in_one_request or not self._once_more(window, following, mark):
             return kept, None
         following.round, following.grew = following.round + 1, False
         return kept, following
