@@ -34,6 +34,8 @@ _MARKUP: Final = re.compile(r"<[^<>]{0,200}>")
 _LONGEST: Final = 300
 _UNTOLD_WAIT: Final = 60.0  # seconds, when a vendor refuses without saying for how long
 _NO_JSON: Final = object()
+_HTTP_ALONE: Final = frozenset({429, 502, 503, 504})
+"""What gateways say, in bodies of their own: only a rule that names the status has a say."""
 
 
 class RecordMissing(ErpflowError):
@@ -83,7 +85,7 @@ def plain_words(text: str) -> str:
 
 
 def _fits(rule: Rule, status: int, data: Any) -> bool:
-    if rule.status and status not in rule.status:
+    if status not in rule.status if rule.status else status in _HTTP_ALONE:
         return False
     return rule.when is None or (data is not _NO_JSON and bool(search(rule.when, data)))
 

@@ -199,6 +199,7 @@ class Finding(Request):
 class Rule(Part):
     """What an answer means: the first rule whose `status` and `when` both fit counts.
 
+    Without `status` a rule says nothing of 429, 502, 503 and 504, which gateways answer in words of their own.
     `message`, `field` and `wait` (seconds) are where the vendor says more.
     """
 

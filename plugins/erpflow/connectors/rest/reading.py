@@ -1,9 +1,9 @@
 """Pages of a declared system, complete whatever happens while they are read.
 
-By keyset the read moves along the time of modification, and what changes meanwhile comes again at the end. By any other
-paging the vendor's own order is read to its end, and then once more what has changed since the read began, until
-nothing new comes or one request holds it all: a record that is changed behind our back is met there. Where the vendor has no filter by time there
-is only the one way through.
+By keyset the read moves along the time of modification, and what changes meanwhile comes again at the end. By any
+other paging the vendor's own order is read to its end, and then once more what has changed since the read began, until
+nothing new comes or one request holds it all: a record that is changed behind our back is met there. Where the vendor
+has no filter by time there is only the one way through.
 """
 
 from __future__ import annotations
