@@ -93,20 +93,27 @@ def complete(table: str, given: Mapping[str, Any], shelf: Shelf) -> Row:
 
 
 def _order(row: Row, shelf: Shelf) -> Row:
-    customer = shelf.tables["customers"].get(row["customer_id"] or 0)
+    customer = shelf.tables["customers"].get(_number(row["customer_id"]))
     if customer is None:
         raise Refused("unknown_customer", f"There is no customer {row['customer_id']}.", "customer_id")
     lines = [_line(place, line, shelf) for place, line in enumerate(row["lines"] or [], start=1)]
     net = sum((line["amount"] for line in lines), Decimal("0.00"))
     tax = (net * VAT).quantize(CENT, ROUND_HALF_UP)
-    row |= {"customer_name": customer["name"], "lines": lines, "net": net, "tax": tax, "total": net + tax}
+    row |= {
+        "customer_id": customer["id"],
+        "customer_name": customer["name"],
+        "lines": lines,
+        "net": net,
+        "tax": tax,
+        "total": net + tax,
+    }
     row["status"] = row["status"] or "open"
     row["number"] = row["number"] or f"SO-{max(shelf.tables['orders'], default=0) + 1:06}"
     return row
 
 
 def _line(place: int, given: Mapping[str, Any], shelf: Shelf) -> Row:
-    product = shelf.tables["products"].get(given.get("product_id") or 0)
+    product = shelf.tables["products"].get(_number(given.get("product_id")))
     if product is None:
         raise Refused("unknown_product", f"There is no product {given.get('product_id')}.", "lines")
     quantity, price = Decimal(given.get("quantity") or 0), Decimal(given.get("unit_price") or 0)
@@ -120,3 +127,8 @@ def _line(place: int, given: Mapping[str, Any], shelf: Shelf) -> Row:
         "unit_price": price,
         "amount": (quantity * price).quantize(CENT, ROUND_HALF_UP),
     }
+
+
+def _number(value: Any) -> int:
+    """An id, which may come as text; 0 for what is none."""
+    return int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdigit()) else 0

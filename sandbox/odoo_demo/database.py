@@ -29,6 +29,7 @@ FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
         "amount_untaxed": (int, Decimal), "amount_tax": (int, Decimal), "amount_total": (int, Decimal),
     },
 }  # fmt: skip
+AMOUNTS = ("credit_limit", "list_price", "amount_untaxed", "amount_tax", "amount_total")
 REQUIRED = {PARTNER: "name", PRODUCT: "name", ORDER: "partner_id"}
 
 
@@ -101,6 +102,8 @@ class Database:
     def _value(self, name: str, value: Any, inner: Mapping[str, Any] | None) -> Any:
         if name == "order_line":
             return [self._line(line, inner or {}) for line in value or []]
+        if name in AMOUNTS:
+            return value or Decimal("0.0")
         if value is None or value == "":
             return False
         if name in MANY2ONE:

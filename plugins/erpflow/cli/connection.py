@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from erpflow.cli.surroundings import connector_for, database, echo_table, home, mappings_folder, printable, quiet_logs
+from erpflow.errors import ConfigError, suggestion
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from erpflow.store.connections import ErpConnection
     from erpflow.store.database import Database
 
@@ -25,6 +28,9 @@ def connection() -> None:
 @click.option("--url", help="The address of the site. Without it the Airflow connection must be there already.")
 @click.option("--login", help="The login, or the API key.")
 @click.option("--airflow-conn-id", help="The Airflow connection that holds the secret. Default: NAME.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the system; may be repeated."
+)
 @click.option("--no-password", is_flag=True, help="The system wants no password or API secret.")
 @click.option("--password-stdin", is_flag=True, help="Read the password or API secret from standard input.")
 def add(
@@ -34,6 +40,7 @@ def add(
     url: str | None,
     login: str | None,
     airflow_conn_id: str | None,
+    settings: tuple[str, ...],
     no_password: bool,
     password_stdin: bool,
 ) -> None:
@@ -42,10 +49,13 @@ def add(
     The secret goes, encrypted, into an Airflow connection; it is asked for here, never taken from the command line.
     """
     from erpflow.connectors.registry import connector_class
+    from erpflow.connectors.session import base_url
     from erpflow.store import connections
-    from erpflow.store.vault import Secret, Vault
+    from erpflow.store.vault import Credentials, Secret, Vault
 
-    connector_class(system)
+    extra = _settings(settings, known=connector_class(system).spec.settings)
+    if extra and url is None:
+        raise ConfigError("Settings go along with --url; those of a connection that is there already are in its extra.")
     vault = Vault.from_environment(home())
     conn_id = airflow_conn_id or name
     db = database()
@@ -56,7 +66,17 @@ def add(
             vault.read(conn_id)
         else:
             password = None if no_password else _password(from_stdin=password_stdin)
-            vault.write(_credentials(conn_id, system, url, login, Secret(password) if password else None))
+            secret = Secret(password) if password else None
+            vault.write(
+                Credentials(
+                    conn_id=conn_id,
+                    conn_type=system,
+                    host=base_url(url),
+                    login=login,
+                    password=secret,
+                    extra=extra,
+                )
+            )
     what = ", ".join(entities) if entities else f"nothing yet: there is no mapping in {mappings_folder() / system}"
     click.echo(f"Added {name}; it syncs {what}.")
     click.echo(f"Try it: erpflow connection test {name}")
@@ -98,7 +118,7 @@ def test(debug: bool, name: str) -> None:  # noqa: FBT001  (click hands its obje
 
 def try_out(row: ErpConnection, db: Database) -> None:
     """Ask the vendor who we are, note the answer and print it. Raises ConfigError when it is a no."""
-    from erpflow.errors import AuthFailed, ConfigError, ErpflowError
+    from erpflow.errors import AuthFailed, ErpflowError
     from erpflow.store import connections
     from erpflow.store.connections import ConnectionStatus
 
@@ -134,11 +154,15 @@ def _add_configs(store: Any, row: ErpConnection) -> list[str]:
     return entities
 
 
-def _credentials(conn_id: str, system: str, url: str, login: str | None, password: Any) -> Any:
-    from erpflow.connectors.session import base_url
-    from erpflow.store.vault import Credentials
-
-    return Credentials(conn_id=conn_id, conn_type=system, host=base_url(url), login=login, password=password)
+def _settings(words: tuple[str, ...], *, known: Mapping[str, str]) -> dict[str, Any]:
+    """What `--set` says, as a connection's extra holds it. Raises ConfigError for a setting there is not."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name not in known:
+            raise ConfigError(f"--set {name}: there is no such setting{suggestion(name, known)}. Write NAME=VALUE.")
+        found[name] = {"true": True, "false": False}.get(value, value)
+    return found
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -64,7 +64,7 @@ def connector_class(system: str) -> type[Connector]:
 
 
 def build(
-    system: str,
+    system: str | type[Connector],
     session: requests.Session,
     *,
     base_url: str,
@@ -78,7 +78,7 @@ def build(
     own word unless it is among them.
     Raises ConfigError for an unknown system or an address that is none.
     """
-    connector = connector_class(system)
+    connector = connector_class(system) if isinstance(system, str) else system
     kept: Limiter = limiter if limiter is not None else LocalLimiter(connector.spec.limits)
     if connector.spec.timeouts is not None:
         transport.setdefault("timeouts", connector.spec.timeouts)

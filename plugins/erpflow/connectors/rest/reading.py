@@ -8,7 +8,7 @@ has no filter by time there is only the one way through.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -18,6 +18,7 @@ import msgspec
 from erpflow.connectors.answer import Answer
 from erpflow.connectors.base import Page, PageToken, RawRecord
 from erpflow.connectors.rest.asking import Asking
+from erpflow.connectors.rest.expressions import decoded
 from erpflow.connectors.rest.fill import placeholders
 from erpflow.connectors.rest.model import Listing, PagingKind
 from erpflow.connectors.rest.times import instant_of, written
@@ -56,6 +57,17 @@ class Row:
     at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One page for a person to look at: without secrets. `following`: where the next page would be."""
+
+    answer: Answer
+    rows: Sequence[Row]
+    asked: int
+    first: Mapping[str, Any]
+    following: str | None
+
+
 class Reader:
     """Reads one list of one entity. `key` and `modified` are the fields that identify and date its records."""
 
@@ -91,6 +103,20 @@ class Reader:
             if following is None:
                 return
             position = following
+
+    def tried(self) -> Tried:
+        """The first page of everything, and no more. Raises as `pages` does."""
+        window, position = Window(), Position()
+        answer, rows, asked = self.fetch(window, position)
+        position.mark = self._mark(answer, window)
+        if self._listing.paging.kind is PagingKind.KEYSET:
+            _, following = self._along(window, position, rows, asked)
+            told = f"from {following.at} on, without the {len(following.seen)} read of it" if following else None
+        else:
+            place = next_place(self._listing.paging, None, len(rows), answer, self._asking)
+            told = f"{self._listing.paging.kind} {self._asking.transport.redact(place)}" if place else None
+        first = decoded(bytes(rows[0].raw)) if rows else {}
+        return Tried(answer, rows, asked, first, told)
 
     def fetch(self, window: Window, position: Position) -> tuple[Answer, list[Row], int]:
         """One request: its answer, the records in it, and how many were asked for."""
