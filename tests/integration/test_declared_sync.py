@@ -141,3 +141,54 @@ def test_a_setting_that_the_system_does_not_have_is_refused(installation: Instal
     words = ("--url", "https://erp.example.com", "--set", "databse=x", "--no-password")
     ended = installation.run("connection", "add", "erp", "--system", "odoo_demo", *words)
     assert ended.status == 1 and 'did you mean "database"' in ended.err
+
+
+# -- the command line --------------------------------------------------------------------------------------------------
+
+
+def test_one_page_is_fetched_and_shown_without_secrets(erp: Erp) -> None:
+    path = f"include/connectors/{erp.system}.yaml"
+    ended = erp.installation.run("connector", "try", path, "--connection", "erp", "--entity", "product")
+    assert ended.status == 0, ended.err
+    lines = ended.out.splitlines()
+    assert "HTTP 200 in " in lines[0]
+    assert lines[1] == f"{20} records of product, 200 asked for"
+    assert lines[2].startswith("First: 1, changed 2025-0")
+    assert any(line.startswith("  name: ") for line in lines)
+    assert lines[-1].startswith("Next page: ")
+    assert KEYS[erp.system] not in ended.out + ended.err
+    assert erp.installation.rows("SELECT count(*) FROM app.products") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--connection", "erpp"), 'did you mean "erp"'),
+        (("--connection", "erp", "--entity", "custmer"), 'did you mean "customer"'),
+    ],
+)
+def test_what_cannot_be_tried_is_said(erp: Erp, words: tuple[str, ...], message: str) -> None:
+    ended = erp.installation.run("connector", "try", f"include/connectors/{erp.system}.yaml", *words)
+    assert ended.status == 1 and message in ended.err
+
+
+def test_declarations_are_checked_with_all_that_is_wrong(installation: Installation) -> None:
+    good = installation.run("connector", "check")
+    assert good.status == 0
+    assert "kontor.yaml: Kontor ERP, auth api_key, customer (page; create, update, delete)" in good.out
+    path = installation.home / "include" / "connectors" / "kontor.yaml"
+    path.write_text(path.read_text().replace("kind: page", "kind: pages").replace("means: stale", "means: stal"))
+    bad = installation.run("connector", "check")
+    assert bad.status == 1
+    assert 'kontor.yaml:15: errors[2].means: found "stal"' in bad.err
+    assert 'entities.order.list.paging.kind: found "pages"' in bad.err
+    assert "1 of 2 declarations cannot be used." in bad.err
+    assert "odoo_demo.yaml: " in bad.out
+
+
+def test_a_name_that_a_connector_in_python_has_is_taken(installation: Installation) -> None:
+    folder = installation.home / "include" / "connectors"
+    text = (folder / "kontor.yaml").read_text().replace("system: kontor", "system: erpnext")
+    (folder / "erpnext.yaml").write_text(text)
+    ended = installation.run("connector", "check", "include/connectors/erpnext.yaml")
+    assert ended.status == 1 and "has a connector in Python" in ended.err
