@@ -152,7 +152,7 @@ def test_one_page_is_fetched_and_shown_without_secrets(erp: Erp) -> None:
     assert ended.status == 0, ended.err
     lines = ended.out.splitlines()
     assert "HTTP 200 in " in lines[0]
-    assert lines[1] == f"{20} records of product, 200 asked for"
+    assert lines[1] == "20 records of product, 200 asked for"
     assert lines[2].startswith("First: 1, changed 2025-0")
     assert any(line.startswith("  name: ") for line in lines)
     assert lines[-1].startswith("Next page: ")
@@ -180,7 +180,7 @@ def test_declarations_are_checked_with_all_that_is_wrong(installation: Installat
     path.write_text(path.read_text().replace("kind: page", "kind: pages").replace("means: stale", "means: stal"))
     bad = installation.run("connector", "check")
     assert bad.status == 1
-    assert 'kontor.yaml:15: errors[2].means: found "stal"' in bad.err
+    assert 'kontor.yaml:14: errors[2].means: found "stal"' in bad.err
     assert 'entities.order.list.paging.kind: found "pages"' in bad.err
     assert "1 of 2 declarations cannot be used." in bad.err
     assert "odoo_demo.yaml: " in bad.out

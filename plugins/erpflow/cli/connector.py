@@ -120,8 +120,6 @@ def _show(reader: Reader, entity: str) -> None:
     answer, records = tried.answer, tried.rows
     click.echo(f"{answer.method} {answer.path}: HTTP {answer.status} in {answer.latency * 1000:.0f} ms")
     click.echo(f"{len(records)} records of {entity}, {tried.asked} asked for")
-    if 0 < len(records) < tried.asked and tried.following is not None:
-        click.secho("Fewer than asked for, and there is more: is page_size above what the system gives?", fg="yellow")
     if records:
         first = records[0]
         changed = f", changed {first.modified} ({first.at:%Y-%m-%d %H:%M:%S}Z)" if first.at else ""
