@@ -85,6 +85,14 @@ def test_what_is_missing_is_named_and_nothing_is_sent(tmp_path: Path, auth: dict
         assert system.asked == []
 
 
+def test_a_setting_that_is_required_is_missed_before_anything_is_sent(tmp_path: Path) -> None:
+    content = declaration(settings={"company": {"title": "Company", "required": True}})
+    with running(tmp_path, content, ok) as system:
+        with pytest.raises(AuthFailed, match="The connection has no Company"):
+            read_all(system.connector, "thing")
+        assert system.asked == []
+
+
 # -- sessions ----------------------------------------------------------------------------------------------------------
 
 SESSION = {
