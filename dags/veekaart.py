@@ -8,8 +8,8 @@ from erpflow.airflow.systems import dags_of
 # Products first: the store refuses stock and prices of a product it does not know.
 TABLES = {
     "product": "app.products",
-    "inventory": "app.stock",
-    "price": "app.prices",
+    "inventory": "app.product_stock",
+    "price": "app.store_prices",
 }
 
 globals().update(dags_of("veekaart", "VeeKaart", TABLES))

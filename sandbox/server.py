@@ -20,7 +20,7 @@ from sandbox.vendor import ASGIApp, SeedPlan
 __all__ = ["Server", "create_app", "main"]
 
 SIZES = ("customers", "items", "orders")
-LARGEST = 100_000
+LARGEST = 200_000
 
 
 class Quiet(uvicorn.Server):

@@ -21,14 +21,14 @@ from erpflow.errors import ConfigError, ErpflowError
 from erpflow.store.cipher import FERNET_VARIABLE
 from erpflow.store.database import URL_VARIABLE
 from erpflow.store.vault import METADATA_VARIABLE
-from stack import demo_syncs, outcome
+from stack import demo_merge, demo_syncs, outcome
 from stack.bring_up import Stack
 from stack.demo_systems import System, chosen
 from stack.keys import ADMIN
 from stack.lock import announce, only_demo
 from stack.outcome import Outcome
 from stack.ports import exactly, first_free
-from stack.progress import Progress, progress_for
+from stack.progress import Progress, progress_for, step
 
 DEFAULT_PORT: Final = 8080
 WATCH_S: Final = 0.5
@@ -89,9 +89,12 @@ def _run(options: Options, *, console: Console, note: Path) -> int:
         announce(note, url=stack.machine.url)
         _remember(stack, options.home)
         demo_syncs.connect(stack, systems, mappings)
+        if demo_merge.is_shown(systems):
+            demo_merge.put_back(stack)
         outcomes = list(demo_syncs.run_all(stack, systems, mappings))
+        merged = _both_sides(stack) if demo_merge.is_shown(systems) else None
         progress.close()
-        wrong = _summarise(stack, outcomes, console=console, seconds=time.monotonic() - began)
+        wrong = _summarise(stack, outcomes, merged, console=console, seconds=time.monotonic() - began)
         if options.then == "exit":
             return 1 if wrong else 0
         console.print("\nCtrl-C stops everything.", highlight=False)
@@ -100,7 +103,14 @@ def _run(options: Options, *, console: Console, note: Path) -> int:
         _wind_down(stack, systems, progress=progress, console=console)
 
 
-def _summarise(stack: Stack, outcomes: list[Outcome], *, console: Console, seconds: float) -> list[str]:
+def _both_sides(stack: Stack) -> demo_merge.Merged | None:
+    with step(stack.progress, "One customer, changed on both sides"):
+        return demo_merge.merge(stack)
+
+
+def _summarise(
+    stack: Stack, outcomes: list[Outcome], merged: demo_merge.Merged | None, *, console: Console, seconds: float
+) -> list[str]:
     """Print what the syncs did; the sentences about what is not as it should be."""
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     console.print()
@@ -111,6 +121,10 @@ def _summarise(stack: Stack, outcomes: list[Outcome], *, console: Console, secon
         for one in outcomes
         for text in outcome.complaints(one, seeded=seeded[one.sync.system].get(one.sync.entity, 0))
     ]
+    if merged is not None:
+        console.print("\nOne customer, changed on both sides and synced once:", highlight=False)
+        console.print(demo_merge.table_of(merged))
+        wrong += merged.complaints()
     for text in wrong:
         say(text, style="red")
     if rejected := sum(one.counts.rejected for one in outcomes):

@@ -16,8 +16,9 @@ from erpflow.store.planning import note_started
 from erpflow.sync.configure import configure
 from stack.airflow_api import DagRun
 from stack.bring_up import Stack
+from stack.demo_consent import consent
 from stack.demo_systems import Sync, System, waves
-from stack.outcome import Outcome, log_of, outcome_of
+from stack.outcome import Outcome, logs_of, outcome_of
 
 POOL_SLOTS: Final = 4
 
@@ -58,6 +59,7 @@ def connect(stack: Stack, systems: Sequence[System], mappings: Mappings) -> None
                 config = configure(database, connection.id, mappings[sync], path=str(sync.mapping))
                 # We start each sync ourselves: the scheduled run of the interval that has just ended has nothing due.
                 note_started(database, config.id, datetime.now(UTC))
+        consent(stack, system, connection.id)
 
 
 def run_all(stack: Stack, systems: Sequence[System], mappings: Mappings) -> Iterator[Outcome]:
@@ -114,8 +116,8 @@ def _watch(
                 if now.ended:
                     outcomes[sync] = outcome_of(database, sync, mappings[sync], now)
                     _show_end(stack, outcomes[sync])
-                elif log := log_of(database, run, name=sync.connection):
-                    done, total = log.counts.accounted, seeded[sync.system].get(sync.entity)
+                elif logs := logs_of(database, run, name=sync.connection):
+                    done, total = logs[0].counts.accounted, seeded[sync.system].get(sync.entity)
                     stack.progress.tell(sync.dag_id, f"{done:,}{f' of {total:,}' if total else ''} records")
                 else:
                     stack.progress.tell(sync.dag_id, now.state)

@@ -72,6 +72,54 @@ SYSTEMS: Final = (
         # An order names its customer and its products, so they come first.
         waves=(("customer", "product"), ("order",)),
     ),
+    System(
+        "zoho_crm",
+        "Zoho CRM",
+        path="/zoho_crm",
+        login="1000.SANDBOXCLIENT7Q2",
+        password="sandbox-zoho-client-secret",  # noqa: S106
+        waves=(("customer", "product"), ("contact", "lead", "order"), ("deal", "invoice")),
+    ),
+    System(
+        "quickbooks",
+        "QuickBooks Online",
+        path="/quickbooks",
+        login="sandbox-quickbooks-app",
+        password="sandbox-quickbooks-secret",  # noqa: S106
+        waves=(("customer", "product"), ("invoice", "order", "estimate"), ("payment",)),
+    ),
+    System(
+        "sap_b1",
+        "SAP Business One",
+        path="/sap_b1",
+        login="manager",
+        password="sandbox-manager-password",  # noqa: S106
+        extra={"company_db": "SBODEMOEU", "time_zone": "Europe/Berlin"},
+        waves=(("customer", "product"), ("contact", "order", "invoice"), ("payment",)),
+    ),
+    System(
+        "tally",
+        "Tally",
+        path="/tally",
+        extra={"company": "Nilgiri Tools & Hardware Pvt Ltd"},
+        waves=(("customer", "product"), ("order", "invoice"), ("payment",)),
+    ),
+    System(
+        "metakocka",
+        "Metakocka",
+        path="/metakocka",
+        login="16",
+        password="sandbox-metakocka-secret-key",  # noqa: S106
+        waves=(("contact", "product"), ("inventory", "document")),
+    ),
+    System(
+        "veekaart",
+        "VeeKaart",
+        path="/veekaart",
+        password="sandbox-veekaart-key",  # noqa: S106
+        # It is sent what the others bring.
+        waves=((), (), (), ("product",), ("inventory",), ("price",)),
+    ),
 )
 
 

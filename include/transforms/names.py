@@ -23,3 +23,13 @@ def split_full_name(values: dict[str, Any]) -> dict[str, Any]:
     if not first:
         return {"first_name": last or None, "last_name": None}
     return {"first_name": " ".join(first), "last_name": last}
+
+
+@record_transform
+def person_of_names(values: dict[str, Any]) -> dict[str, Any]:
+    """Given and family name as one text; null when there is neither."""
+    odd = [name for name, value in values.items() if not isinstance(value, str | None)]
+    if odd:
+        raise ValueError(f"{odd[0]} is no text")
+    parts = [(values[name] or "").strip() for name in ("given_name", "family_name")]
+    return {"person_name": " ".join(part for part in parts if part) or None}

@@ -25,7 +25,7 @@ BROKEN_PARTNERS: dict[str, Values] = {
 ITEMS: dict[str, Values] = {
     "HOSTILE <i>": {"ItemName": "Item <i>in italics</i> & more"},
     "HOSTILE'QUOTE": {"ItemName": "5\" pipe, 3' long"},
-    "HOSTILE-RTL": {"ItemName": "פריט מימין לשמאל"},
+    "HOSTILE-HEBREW": {"ItemName": "פריט מימין לשמאל"},
 }
 BROKEN_ITEMS: dict[str, Values] = {"HOSTILE-NONAME": {"ItemName": "  "}}
 

@@ -16,9 +16,11 @@ ENTITIES = {
     "kontor": ("customer", "product", "order"),
     "metakocka": ("contact", "product", "inventory", "document"),
     "odoo_demo": ("customer", "product", "order"),
+    "quickbooks": ("customer", "product", "invoice", "payment", "order", "estimate"),
     "sap_b1": ("customer", "contact", "product", "order", "invoice", "payment"),
     "tally": ("customer", "product", "order", "invoice", "payment"),
     "veekaart": ("product", "inventory", "price"),
+    "zoho_crm": ("customer", "contact", "lead", "product", "deal", "order", "invoice"),
 }
 DAG_IDS = tuple(f"{system}__{entity}" for system, entities in ENTITIES.items() for entity in entities)
 IN_ORDER_IDS = ("veekaart__full",)

@@ -22,11 +22,10 @@ __all__ = ["airflow"]
 pytestmark = pytest.mark.timeout(600)
 
 ENTITIES = ("product", "inventory", "price")
-DETAILS = """
+STOCK = """
 INSERT INTO app.stock (product_id, warehouse, quantity, reserved)
-SELECT id, 'Kochi', 40, 3 FROM app.products WHERE price IS NOT NULL ORDER BY id LIMIT 20;
-INSERT INTO app.prices (product_id, price_list, currency, amount)
-SELECT id, 'Retail', 'INR', price FROM app.products WHERE price IS NOT NULL ORDER BY id LIMIT 20
+SELECT id, warehouse, 40, 3 FROM (SELECT id FROM app.products WHERE price IS NOT NULL ORDER BY id LIMIT 20) p,
+       unnest(ARRAY['Kochi', 'Pune']) warehouse
 """
 
 
@@ -45,7 +44,7 @@ def connect(airflow: Airflow) -> None:
             config = configure(session, connection.id, mapping, path=str(path))
             note_started(session, config.id, datetime.now(UTC))  # nothing is due of the interval that has just ended
     with psycopg.connect(lines["ERPFLOW_DATABASE_URL"], autocommit=True) as session:
-        session.execute(DETAILS.encode())
+        session.execute(STOCK.encode())
     for dag_id in ("veekaart__full", *(f"veekaart__{entity}" for entity in ENTITIES)):
         airflow.api("PATCH", f"/dags/{dag_id}", {"is_paused": False})
 

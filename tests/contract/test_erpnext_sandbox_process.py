@@ -61,7 +61,7 @@ def test_a_taken_port_is_explained_with_a_way_out() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--customers", "100001"), "100001 is not between 0 and 100,000"),
+        (("--customers", "200001"), "200001 is not between 0 and 200,000"),
         (("--time-zone", "Mars/Olympus"), "'Mars/Olympus' is no time zone"),
         (("--vendor", "sap"), "invalid choice: 'sap'"),
     ],

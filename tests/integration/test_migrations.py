@@ -95,6 +95,19 @@ def test_the_demo_tables_come_on_request_also_later(empty_database: Database) ->
     assert tables(empty_database, "app") == DEMO_TABLES
 
 
+@pytest.mark.parametrize("step", steps("demo"))
+def test_each_step_of_the_demo_starts_from_the_one_before(
+    step: str, empty_database: Database, fresh_database: Database
+) -> None:
+    upgrade(empty_database)
+    position = steps("demo").index(step)
+    if position:
+        upgrade(empty_database, to=steps("demo")[position - 1])
+    assert upgrade(empty_database, to=step).applied == (step,)
+    upgrade(empty_database, demo_tables=True)
+    assert schema_of(empty_database) == schema_of(fresh_database)
+
+
 def test_a_second_upgrade_changes_nothing(empty_database: Database) -> None:
     first = upgrade(empty_database, demo_tables=True)
     before = schema_of(empty_database)

@@ -123,6 +123,13 @@ def test_a_view_that_cannot_be_written_is_a_matter_for_a_person(shop: Shop) -> N
         shop.sync([customer(1)])
 
 
+def test_a_misspelt_view_is_told_the_nearest_one(shop: Shop) -> None:
+    shop.do("CREATE VIEW app.newcomers AS SELECT * FROM app.customers")
+    shop.write_mapping("customer", CUSTOMER.replace("app.customers,", "app.newcommers,"))
+    with pytest.raises(ConfigError, match=r'no table "app\.newcommers" \(did you mean "app\.newcomers"\?\)'):
+        shop.sync([customer(1)])
+
+
 def test_a_value_too_long_for_an_index_rejects_that_record_only(shop: Shop) -> None:
     shop.do("CREATE INDEX ON app.customers (phone)")
     assert shop.sync([customer(1), customer(2, phone=noise(10_000))]).counts == Counts(read=2, created=1, rejected=1)

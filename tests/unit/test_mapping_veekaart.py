@@ -47,13 +47,20 @@ def test_golden_rows_map_as_agreed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_the_mappings_push_and_are_ready_to_be_turned_bidirectional(entity: str) -> None:
-    mapping = mapping_of(entity)
-    assert mapping.direction is Direction.PUSH
-    assert check_mapping(both_ways(mapping)) == []
+def test_the_mappings_only_push(entity: str) -> None:
+    assert mapping_of(entity).direction is Direction.PUSH
 
 
-def test_only_products_go_away_and_that_by_their_status() -> None:
-    assert [Operation.DELETE in mapping_of(entity).writes for entity in ENTITIES] == [True, False, False]
-    deleted = mapping_of("product").remote.deleted
-    assert deleted is not None and (deleted.path, deleted.value) == ("status", "inactive")
+def test_products_are_ready_to_be_turned_bidirectional() -> None:
+    assert check_mapping(both_ways(mapping_of("product"))) == []
+
+
+def test_a_product_goes_away_by_its_status_and_its_stock_by_being_none() -> None:
+    assert [Operation.DELETE in mapping_of(entity).writes for entity in ENTITIES] == [True, True, False]
+    marks = [mapping_of(entity).remote.deleted for entity in ("product", "inventory")]
+    assert [mark and (mark.path, mark.value) for mark in marks] == [("status", "inactive"), ("quantity", 0)]
+
+
+@pytest.mark.parametrize("entity", ["inventory", "price"])
+def test_what_is_made_of_several_rows_is_found_by_its_values_and_not_by_a_time(entity: str) -> None:
+    assert mapping_of(entity).local.modified is None

@@ -379,6 +379,11 @@ def test_a_redirect_within_the_site_is_followed() -> None:
         assert bench.transport().request("GET", "/x").body == b'{"ok": 1}'
 
 
+def test_nothing_new_is_an_answer_and_no_redirect() -> None:
+    with serving(Reply(304)) as bench:
+        assert bench.transport().request("GET", "/x", judge=lambda _: None).status == 304
+
+
 def test_a_circle_of_redirects_ends() -> None:
     def answer(asked: Asked) -> Reply:
         return Reply(302, headers={"Location": "/b" if asked.path == "/a" else "/a"})

@@ -178,6 +178,53 @@ class SapB1Hook(VendorHook):
     }
 
 
+class ZohoCrmHook(VendorHook):
+    """Zoho CRM: the app's client id and secret; a person's consent comes with `erpflow connect`."""
+
+    conn_type = "zoho_crm"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "zoho_crm_default"
+    hook_name = "Zoho CRM"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "extra"],
+        "relabeling": {"host": "API URL", "login": "Client ID", "password": "Client secret"},
+        "placeholders": {"host": "https://www.zohoapis.eu", "login": "1000.…"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "data_center": {
+            "label": "Data centre",
+            "description": "Only when the API URL does not show it: com, eu, in, com.au, com.cn, jp, ca or sa.",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
+class QuickBooksHook(VendorHook):
+    """QuickBooks Online: the login and the password are the app's; a person agrees with `erpflow connect`."""
+
+    conn_type = "quickbooks"
+    conn_name_attr = "http_conn_id"
+    default_conn_name = "quickbooks_default"
+    hook_name = "QuickBooks Online"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "port", "extra"],
+        "relabeling": {"host": "API address", "login": "Client ID", "password": "Client secret"},
+        "placeholders": {
+            "host": "https://quickbooks.api.intuit.com",
+            "login": "from Keys & credentials in Intuit's developer portal",
+        },
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "realm_id": {
+            "label": "Company ID",
+            "description": "Empty: the company of the person who agreed (erpflow connect).",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
 HOOKS: dict[str, type[VendorHook]] = {hook.conn_type: hook for hook in VendorHook.__subclasses__()}
 """Those of the connectors that are written in Python."""
 

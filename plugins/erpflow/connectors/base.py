@@ -36,12 +36,12 @@ RawRecord = msgspec.Raw
 class EntitySpec:
     """One entity of a system, as data.
 
-    `remote` is the vendor's name for it, `key` and `modified` the record fields that identify and date it,
-    `page_size` and `bulk_size` in records. `ordered`: pages come in ascending order of `modified`, so the cursor
-    may move with every chunk; otherwise it moves only with the last one. `windowed`: records do not say when they
-    changed (`modified` is None), and yet `read` finds what is new in a window, and of what changed what the vendor
-    tells; the cursor then moves to where the read began. `counted`: `modified` is no time but a number that the vendor
-    counts up with every change; `instant` makes of it what `counting` says.
+    `remote` is the vendor's name for it, `key` and `modified` the record fields that identify and date it (`modified`
+    may be a path with dots), `page_size` and `bulk_size` in records. `ordered`: pages come in ascending order of
+    `modified`, so the cursor may move with every chunk; otherwise it moves only with the last one. `windowed`:
+    records do not say when they changed (`modified` is None), and yet `read` finds what is new in a window, and of
+    what changed what the vendor tells; the cursor then moves to where the read began. `counted`: `modified` is no
+    time but a number that the vendor counts up with every change; `instant` makes of it what `counting` says.
 
     `writes`: what the vendor lets us do to it, nothing for an entity that is only read. `checks_version`: an update or
     a delete that names an outdated `modified` is refused by the vendor itself (`Outcome.STALE`); without it the engine

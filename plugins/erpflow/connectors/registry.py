@@ -26,7 +26,9 @@ _BUILT_IN: Final = {
     "metakocka": "erpflow.connectors.metakocka:Metakocka",
     "tally": "erpflow.connectors.tally:Tally",
     "veekaart": "erpflow.connectors.veekaart:VeeKaart",
+    "quickbooks": "erpflow.connectors.quickbooks:QuickBooks",
     "sap_b1": "erpflow.connectors.sap_b1:SapB1",
+    "zoho_crm": "erpflow.connectors.zoho_crm:ZohoCrm",
 }
 
 

@@ -50,6 +50,7 @@ CORRELATION_HEADER: Final = "X-Correlation-Id"
 _CHUNK_BYTES: Final = 256 * 1024
 _REDIRECTS: Final = 3
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})  # 304 is an answer: nothing has changed
 
 Taken = TypeVar("Taken")
 Consumer = Callable[[Answer, Iterator[bytes]], Taken]
@@ -145,6 +146,10 @@ class Transport:
         # says about certificates wins (requests would let REQUESTS_CA_BUNDLE win).
         verify = None if session.verify is True else session.verify
         self._wire = session.merge_environment_settings(self.base_url, {}, stream=True, verify=verify, cert=None)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, for vendors who have to be asked again whether something is ready."""
+        self._sleep(seconds)
 
     def redact(self, text: str) -> str:
         """`text` without this connection's secrets."""
@@ -315,7 +320,7 @@ class Transport:
                 outcome = self._exchange(call)
             finally:
                 call.limiter.done()
-            if isinstance(outcome, _Failure) or not 300 <= outcome.status < 400:
+            if isinstance(outcome, _Failure) or outcome.status not in _REDIRECTING:
                 break
             followed = self._redirected(call, outcome)
             if isinstance(followed, _Failure):

@@ -40,7 +40,7 @@ class Upgrade:
 def upgrade(database: Database, *, demo_tables: bool = False, to: str | None = None) -> Upgrade:
     """Apply the steps that are missing. Idempotent; a second one waits for the first.
 
-    `demo_tables` adds the schema `app`. `to` stops at an earlier step of the state (tests start from each).
+    `demo_tables` adds the schema `app`. `to` stops at an earlier step (tests start from each).
     Raises ConfigError for Airflow's own database, a server that is too old, or a schema newer than this erpflow.
     """
     from alembic import command

@@ -35,8 +35,8 @@ LOOSE_TYPES = ["json", "xml", "citext", "point", "line", "lseg", "box", "path", 
 (citext) or compares areas (box). Source: PostgreSQL, "Geometric Functions and Operators"."""
 
 TABLES = """
-SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
-WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
+WHERE table_schema NOT IN ('pg_catalog', 'information_schema')
 """
 
 

@@ -244,7 +244,7 @@ class Courier:
             with connection.transaction():
                 attempts.settle(connection, run.config_id, undone, token=self._token)
             raise
-        results = [self._linked(attempt, result) for attempt, result in zip(made, results, strict=True)]
+        results = self._linked(made, results)
         settlement = self._recorder.settle(made, results, self._vendor)
         with connection.transaction():
             self._recorder.record(settlement, token=self._token)
@@ -302,21 +302,35 @@ class Courier:
         taken = {local_id: name for name, local_id in takers.items()}
         return [], [_as_update(each, taken[each.local_id]) if each.local_id in taken else each for each in requests]
 
-    def _linked(self, attempt: Attempt, result: WriteResult) -> WriteResult:
-        """A create that the vendor refuses as a duplicate: the record that is there already, if it is nobody's yet.
+    def _linked(self, made: Sequence[Attempt], results: Sequence[WriteResult]) -> list[WriteResult]:
+        """Creates that the vendor refuses as duplicates: the record that is there already, if it is nobody's yet.
 
-        It is read and merged then, as if both sides had created it.
+        It is read and merged then, as if both sides had created it. Which it is, is looked up for the whole call.
         """
-        is_duplicate = any(problem.rule == DUPLICATE for problem in result.problems)
-        if result.outcome is not Outcome.REJECTED or attempt.operation is not Operation.CREATE or not is_duplicate:
-            return result
-        key = self._key_of(attempt.request)
-        found = self._vendor.find(self._run.entity, [key])[0] if key else []
-        if len(found) != 1:
-            return result
-        if acknowledge.tied_to(self._connection, found, self._run.config_id):
-            return WriteResult(Outcome.REJECTED, found[0], problems=result.problems)
-        return WriteResult(Outcome.STALE, found[0])
+        keys = {
+            place: key
+            for place, (attempt, result) in enumerate(zip(made, results, strict=True))
+            if _is_duplicate(attempt, result) and (key := self._key_of(attempt.request))
+        }
+        linked = list(results)
+        if not keys:
+            return linked
+        found = dict(zip(keys, self._vendor.find(self._run.entity, list(keys.values())), strict=True))
+        single = {place: names[0] for place, names in found.items() if len(names) == 1}
+        tied = acknowledge.tied_to(self._connection, list(single.values()), self._run.config_id) if single else {}
+        for place, name in single.items():
+            linked[place] = (
+                WriteResult(Outcome.REJECTED, name, problems=results[place].problems)
+                if name in tied
+                else WriteResult(Outcome.STALE, name)
+            )
+        return linked
+
+
+def _is_duplicate(attempt: Attempt, result: WriteResult) -> bool:
+    """Whether the vendor refused to make a record because it has one like it."""
+    is_refused = result.outcome is Outcome.REJECTED and attempt.operation is Operation.CREATE
+    return is_refused and any(problem.rule == DUPLICATE for problem in result.problems)
 
 
 def _as_update(outgoing: Outgoing, remote_id: str) -> Outgoing:

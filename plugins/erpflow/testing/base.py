@@ -16,6 +16,7 @@ from erpflow.connectors.account import Account
 from erpflow.connectors.base import Connector
 from erpflow.connectors.registry import build, connector_class
 from erpflow.connectors.session import build_session
+from erpflow.testing.tokens import NeverConnected
 from erpflow.testing.vendor import Credentials, RecordingLimiter, VendorDouble
 from erpflow.vocabulary import Operation
 
@@ -136,14 +137,15 @@ class ContractBase:
 
         def make(credentials: Credentials | None = None, **options: Any) -> Connector:
             given = credentials or vendor.good()
-            account = Account(vendor.base_url, given.login, given.password, given.extra, given.tokens)
-            system = connector_class(self.system)
-            session = build_session(system, account)
+            connector = connector_class(self.system)
+            tokens = given.tokens or (NeverConnected() if connector.oauth is not None else None)
+            account = Account(vendor.base_url, given.login, given.password, given.extra, tokens)
+            session = build_session(connector, account)
             session.trust_env = False
             sessions.append(session)
             defaults: dict[str, Any] = {
-                "base_url": system.address(account),
-                "private_networks": system.may_reach_private(account),
+                "base_url": connector.address(account),
+                "private_networks": connector.may_reach_private(account),
                 "limiter": limiter,
                 "page_size": self.page_size,
                 "sleep": slept.append,

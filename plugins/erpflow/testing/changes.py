@@ -13,7 +13,7 @@ from typing import Any
 
 from erpflow.connectors.base import Change, Connector, Outcome, SupportsWrites, WriteResult
 from erpflow.errors import AuthFailed, PermissionDenied, ProtocolError, RateLimited, VendorUnavailable
-from erpflow.testing.reading import records_of
+from erpflow.testing.reading import at_path, records_of
 from erpflow.testing.vendor import WritableVendor
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord
 
@@ -74,7 +74,7 @@ def version_of(connector: Connector, entity: str, remote_id: RemoteId) -> str:
     """The vendor's `modified` of a record, as the vendor writes it."""
     modified = connector.spec.entities[entity].modified
     assert modified is not None
-    return str(read_back(connector, entity, [remote_id])[remote_id][modified])
+    return str(at_path(read_back(connector, entity, [remote_id])[remote_id], modified))
 
 
 def differences(found: Any, sent: Any, path: str = "") -> list[str]:

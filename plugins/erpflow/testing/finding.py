@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from erpflow.testing.base import Connect, ContractBase
 from erpflow.testing.changes import read_back, writer
-from erpflow.testing.reading import read_all
+from erpflow.testing.reading import at_path, read_all
 from erpflow.testing.vendor import WritableVendor
 from erpflow.vocabulary import RemoteId
 
@@ -96,5 +96,5 @@ class FindingContract(ContractBase):
         modified = connector.spec.entities[written].modified
         record = read_back(connector, written, [name])[name]
         if modified is not None:
-            instant = connector.instant(str(record[modified]), zone=page.zone)
+            instant = connector.instant(str(at_path(record, modified)), zone=page.zone)
             assert instant == vendor.modified(written)[name]

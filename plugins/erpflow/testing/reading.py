@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,10 +36,18 @@ class Reading:
         spec = self.connector.spec.entities[self.entity]
         assert spec.modified is not None
         return {
-            RemoteId(str(record[spec.key])): self.connector.instant(str(record[spec.modified]), zone=page.zone)
+            RemoteId(str(record[spec.key])): self.connector.instant(str(at_path(record, spec.modified)), zone=page.zone)
             for page in self.pages
             for record in records_of(self.connector, self.entity, page)
         }
+
+
+def at_path(record: Mapping[str, Any], path: str) -> Any:
+    """What is in a record where the data sheet says; dots lead into objects."""
+    found: Any = record
+    for step in path.split("."):
+        found = found[step]
+    return found
 
 
 def read_all(

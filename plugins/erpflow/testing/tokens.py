@@ -6,6 +6,7 @@ import threading
 
 from erpflow.connectors.account import AccessToken
 from erpflow.connectors.oauth import Grant, OAuthClient
+from erpflow.errors import AuthFailed
 
 
 class LocalTokens:
@@ -36,3 +37,13 @@ class LocalTokens:
 
     def _token(self, grant: Grant) -> AccessToken:
         return AccessToken(grant.access_token, self._version, grant.facts)
+
+
+class NeverConnected:
+    """The tokens of a connection to which nobody has consented yet."""
+
+    def current(self) -> AccessToken:
+        raise AuthFailed("The connection has not been connected yet. Run: erpflow connect NAME")
+
+    def renewed(self, version: int) -> AccessToken:
+        return self.current()

@@ -28,6 +28,7 @@ from erpflow.testing.changes import (
     write_all,
     writer,
 )
+from erpflow.testing.reading import at_path
 from erpflow.testing.vendor import RecordingLimiter, WritableVendor
 
 DONE, REJECTED, STALE, MISSING = Outcome.DONE, Outcome.REJECTED, Outcome.STALE, Outcome.MISSING
@@ -75,7 +76,7 @@ class WritingContract(ContractBase):
         assert str(record[spec.key]) == result.remote_id
         assert differences(record, values) == []
         if spec.modified is not None:
-            assert record[spec.modified] == version_of(connector, creatable, result.remote_id)
+            assert at_path(record, spec.modified) == version_of(connector, creatable, result.remote_id)
 
     def test_an_update_changes_what_it_names_and_nothing_else(
         self, connect: Connect, vendor: WritableVendor, updatable: str
