@@ -32,6 +32,7 @@ class Fault:
     kind: Kind
     path: str = ""  # regular expression, searched in the path with its query
     method: str | None = None  # several with bars between them
+    body: str | None = None  # regular expression, searched in the request's body
     times: int | None = None
     skip: int = 0  # matching requests to let pass first
     probability: float = 1.0
@@ -44,6 +45,7 @@ class Fault:
         "kind": (str,),
         "path": (str,),
         "method": (str, type(None)),
+        "body": (str, type(None)),
         "times": (int, type(None)),
         "skip": (int,),
         "probability": (int, float),
@@ -52,10 +54,12 @@ class Fault:
         "retry_after": (int, type(None)),
     }
 
-    def matches(self, scope: Scope, target: str) -> bool:
+    def matches(self, scope: Scope, target: str, body: str) -> bool:
         if self.times is not None and self.hits >= self.times:
             return False
         if self.method is not None and scope["method"] not in self.method.upper().split("|"):
+            return False
+        if self.body is not None and re.search(self.body, body) is None:
             return False
         return re.search(self.path, target) is not None
 
@@ -79,10 +83,11 @@ def read_fault(given: Any) -> Fault:
             raise ValueError(f"{name} of a fault is {allowed}, not {value!r}.")
     if given.get("kind") not in KINDS:
         raise ValueError(f"kind of a fault is {given.get('kind')!r}; it may be {', '.join(KINDS)}.")
-    try:
-        re.compile(given.get("path", ""))
-    except re.error as problem:
-        raise ValueError(f"path of a fault is no regular expression: {problem}.") from None
+    for name in ("path", "body"):
+        try:
+            re.compile(given.get(name) or "")
+        except re.error as problem:
+            raise ValueError(f"{name} of a fault is no regular expression: {problem}.") from None
     return Fault(**given)
 
 
@@ -111,11 +116,16 @@ class FaultPlan:
         self.seed = seed
         self._random.seed(seed)
 
-    def strike(self, scope: Scope, target: str) -> tuple[float, Fault | None]:
+    @property
+    def reads_bodies(self) -> bool:
+        """Whether an armed fault looks into the requests' bodies."""
+        return any(fault.body is not None for fault in self.faults)
+
+    def strike(self, scope: Scope, target: str, body: str = "") -> tuple[float, Fault | None]:
         """Seconds to wait, and the fault that takes the request over."""
         wait = 0.0
         for fault in self.faults:
-            if not fault.matches(scope, target):
+            if not fault.matches(scope, target, body):
                 continue
             if fault.skip > 0:
                 fault.skip -= 1
@@ -143,7 +153,11 @@ class FaultMiddleware:
             return
         query = scope["query_string"].decode("latin-1")
         target = scope["path"] + (f"?{query}" if query else "")
-        wait, fault = self.plan.strike(scope, target)
+        body = ""
+        if self.plan.reads_bodies:
+            events, receive = await whole(receive)
+            body = b"".join(event.get("body", b"") for event in events).decode("utf-8", "replace")
+        wait, fault = self.plan.strike(scope, target, body)
         if wait:
             receive = await received(receive)
             await asyncio.sleep(wait)
@@ -176,14 +190,20 @@ class FaultMiddleware:
 
 async def received(receive: Receive) -> Receive:
     """The whole request, read now: a server that is slow has it already when the client gives up."""
+    return (await whole(receive))[1]
+
+
+async def whole(receive: Receive) -> tuple[list[Event], Receive]:
+    """The events of a request, read now, and what gives them again."""
     events: list[Event] = []
     while not events or events[-1].get("more_body"):
         events.append(await receive())
+    left = list(events)
 
     async def again() -> Event:
-        return events.pop(0) if events else await receive()
+        return left.pop(0) if left else await receive()
 
-    return again
+    return events, again
 
 
 def status_body(status: int) -> bytes:

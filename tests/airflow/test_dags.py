@@ -13,7 +13,9 @@ from tests.airflow.conftest import PROJECT
 
 ENTITIES = {
     "erpnext": ("customer", "product", "order"),
+    "kontor": ("customer", "product", "order"),
     "metakocka": ("contact", "product", "inventory", "document"),
+    "odoo_demo": ("customer", "product", "order"),
     "quickbooks": ("customer", "product", "invoice", "payment", "order", "estimate"),
     "sap_b1": ("customer", "contact", "product", "order", "invoice", "payment"),
     "tally": ("customer", "product", "order", "invoice", "payment"),

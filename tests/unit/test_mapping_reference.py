@@ -11,15 +11,15 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from erpflow.mapping.compile import compile_pull, compile_push
-from erpflow.mapping.forms import Part
 from erpflow.mapping.kinds import FieldType, Level, Only, OnMissing
 from erpflow.mapping.load import find_mappings, load_mapping, parse_mapping
 from erpflow.mapping.model import Children, DeletesEachWay, FieldSpec, Local, Lookup, Mapping, Remote
 from erpflow.mapping.schema import schema_text
 from erpflow.mapping.templates import BatchTemplate, FieldTemplate, RecordTemplate, find_templates
 from erpflow.mapping.transforms import known_transforms, load_transforms
-from erpflow.mapping.yamlfile import read_yaml
 from erpflow.vocabulary import Conflict, Deletes, Direction
+from erpflow.yaml_files.part import Part
+from erpflow.yaml_files.reading import read_yaml
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference-mapping.md").read_text(encoding="utf-8")
@@ -144,7 +144,7 @@ def test_the_samples_of_a_users_functions_run(tmp_path: Path, page: str, names: 
 
 def plain_of(path: Path) -> Any:
     """The data of a YAML file with numbers as JSON has them."""
-    return json.loads(json.dumps(read_yaml(path).data, default=float))
+    return json.loads(json.dumps(read_yaml(path, page="").data, default=float))
 
 
 def test_the_committed_schema_is_the_current_one() -> None:

@@ -73,7 +73,13 @@ def connector_for(run: SyncRun, db: Database) -> Iterator[Connector]:
     with hook.session(connector, tokens=tokens) as (session, account):
         limits, counted_as = connector.spec.limits, connector.counted_as(account)
         with closing(PostgresLimiter(db, run.connection_id, limits, account=counted_as)) as limiter:
-            yield registry.build(run.system, session, base_url=connector.address(account), limiter=limiter)
+            yield registry.build(
+                run.system,
+                session,
+                base_url=connector.address(account),
+                limiter=limiter,
+                private_networks=connector.may_reach_private(account),
+            )
 
 
 def cipher() -> Cipher:

@@ -226,11 +226,27 @@ class QuickBooksHook(VendorHook):
 
 
 HOOKS: dict[str, type[VendorHook]] = {hook.conn_type: hook for hook in VendorHook.__subclasses__()}
+"""Those of the connectors that are written in Python."""
+
+
+def all_hooks() -> dict[str, type[VendorHook]]:
+    """The hooks of all systems by their connection type, declared ones too."""
+    from erpflow.airflow.declared_hooks import declared_hooks
+
+    return {**declared_hooks(), **HOOKS}
 
 
 def hook_class(system: str) -> type[VendorHook]:
-    """The hook of a system. Raises ConfigError with the nearest name when there is none."""
-    try:
+    """The hook of a system.
+
+    Raises ConfigError with the nearest name when there is none, and for a declaration with a mistake.
+    """
+    from erpflow.airflow.declared_hooks import declared_hook
+    from erpflow.connectors.rest.files import find_declarations
+
+    if system in HOOKS:
         return HOOKS[system]
-    except KeyError:
-        raise ConfigError(f'There is no connection type for the system "{system}"{suggestion(system, HOOKS)}') from None
+    if system in find_declarations():
+        return declared_hook(system)
+    known = suggestion(system, all_hooks())
+    raise ConfigError(f'There is no connection type for the system "{system}"{known}')

@@ -9,7 +9,7 @@ from erpflow import __version__
 
 def get_provider_info() -> dict[str, Any]:
     """The provider's metadata. Source: Airflow's provider.yaml schema."""
-    from erpflow.airflow.hooks import HOOKS
+    from erpflow.airflow.hooks import all_hooks
 
     return {
         "package-name": "erpflow",
@@ -24,6 +24,6 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": hook.FORM,
                 "conn-fields": hook.FIELDS,
             }
-            for hook in HOOKS.values()
+            for hook in all_hooks().values()
         ],
     }

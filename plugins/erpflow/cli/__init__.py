@@ -13,6 +13,7 @@ import click
 from erpflow.cli.conflict import conflict
 from erpflow.cli.connect import connect
 from erpflow.cli.connection import connection
+from erpflow.cli.connector import connector
 from erpflow.cli.db import db
 from erpflow.cli.history import history
 from erpflow.cli.mapping import mapping
@@ -39,6 +40,7 @@ def erpflow(context: click.Context, *, debug: bool) -> None:
     \b
     ERPFLOW_DATABASE_URL  the application's database
     ERPFLOW_MAPPINGS      the folder of mapping files (include/mappings)
+    ERPFLOW_CONNECTORS    the folder of declared connectors (include/connectors)
     ERPFLOW_LANDING_URI   where raw pages land
     ERPFLOW_HOME          the state folder (.erpflow)
     """
@@ -46,8 +48,8 @@ def erpflow(context: click.Context, *, debug: bool) -> None:
 
 
 COMMANDS = (
-    conflict, connect, connection, db, history, mapping, plan, reconcile, reject, replay, sandbox, sync, template,
-    version,
+    conflict, connect, connection, connector, db, history, mapping, plan, reconcile, reject, replay, sandbox, sync,
+    template, version,
 )  # fmt: skip
 for command in COMMANDS:
     erpflow.add_command(command)

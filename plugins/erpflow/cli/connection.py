@@ -11,6 +11,7 @@ import click
 from erpflow.cli.limits import limits_command
 from erpflow.cli.settings import read_settings
 from erpflow.cli.surroundings import connector_for, database, echo_table, home, mappings_folder, printable, quiet_logs
+from erpflow.errors import ConfigError
 
 if TYPE_CHECKING:
     from erpflow.store.connections import ErpConnection
@@ -129,7 +130,7 @@ connection.add_command(limits_command)
 
 def try_out(row: ErpConnection, db: Database) -> None:
     """Ask the vendor who we are, note the answer and print it. Raises ConfigError when it is a no."""
-    from erpflow.errors import AuthFailed, ConfigError, ErpflowError
+    from erpflow.errors import AuthFailed, ErpflowError
     from erpflow.store import connections
     from erpflow.store.connections import ConnectionStatus
 

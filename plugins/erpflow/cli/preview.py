@@ -16,7 +16,8 @@ from erpflow.mapping.model import Children, FieldSpec, Mapping
 from erpflow.mapping.paths import dig_first
 from erpflow.mapping.record import given_values
 from erpflow.mapping.template_use import given_names
-from erpflow.mapping.values import excerpt, json_text
+from erpflow.mapping.values import json_text
+from erpflow.yaml_files.complaints import excerpt
 
 NOTHING = "-"
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode

@@ -51,16 +51,17 @@ def landing_root() -> Folder:
 
 
 @contextmanager
-def connector_for(row: ErpConnection, db: Database) -> Iterator[Connector]:
+def connector_for(row: ErpConnection, db: Database, *, connector: type[Connector] | None = None) -> Iterator[Connector]:
     """The vendor of a connection, signed in, within the limits that all workers share; let go at the end.
 
+    `connector`: the class to ask with, in place of the system's own.
     Raises ConfigError when its secret is not to be found, or does not make an address.
     """
     from erpflow.connectors import registry
     from erpflow.connectors.session import build_session
     from erpflow.store.rate_limits import PostgresLimiter
 
-    connector = registry.connector_class(row.system)
+    connector = connector or registry.connector_class(row.system)
     account = account_of(row)
     if connector.oauth is not None:
         account = replace(account, tokens=_tokens(row, db, connector, account))
@@ -69,7 +70,13 @@ def connector_for(row: ErpConnection, db: Database) -> Iterator[Connector]:
         build_session(connector, account) as session,
         closing(PostgresLimiter(db, row.id, limits, account=counted_as)) as limiter,
     ):
-        yield registry.build(row.system, session, base_url=connector.address(account), limiter=limiter)
+        yield registry.build(
+            connector,
+            session,
+            base_url=connector.address(account),
+            limiter=limiter,
+            private_networks=connector.may_reach_private(account),
+        )
 
 
 def account_of(row: ErpConnection) -> Account:

@@ -227,10 +227,12 @@ class Connector(ABC):
     """Reads one system. `spec` is its data sheet; the methods are what the vendor does its own way.
 
     `page_size` in records, instead of the data sheet's. `oauth`: how access tokens are had, of a system with OAuth.
+    `private_networks`: its accounts may be inside our own network, as an ERP's usually is.
     """
 
     spec: ClassVar[ConnectorSpec]
     oauth: ClassVar[OAuthSpec | None] = None
+    private_networks: ClassVar[bool] = True
 
     def __init__(self, transport: Transport, *, page_size: int | None = None) -> None:
         self._transport = transport
@@ -250,6 +252,11 @@ class Connector(ABC):
     def address(cls, account: Account) -> str:
         """Where the requests of this account go: the connection's own address, or what the vendor says it is."""
         return account.address
+
+    @classmethod
+    def may_reach_private(cls, account: Account) -> bool:
+        """Whether this account's requests may go to private addresses. Raises ConfigError for a setting that is odd."""
+        return cls.private_networks
 
     @classmethod
     def counted_as(cls, account: Account) -> str | None:

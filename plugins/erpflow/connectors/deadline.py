@@ -21,6 +21,8 @@ from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from erpflow.connectors.network import pinned
+
 _READ_BUFFER = 64 * 1024
 
 
@@ -106,9 +108,15 @@ class _Response(http.client.HTTPResponse):
 class _HttpConnection(HTTPConnection):
     response_class = _Response
 
+    def _new_conn(self) -> socket.socket:
+        return pinned(self, super()._new_conn)
+
 
 class _HttpsConnection(HTTPSConnection):
     response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return pinned(self, super()._new_conn)
 
 
 class _HttpPool(HTTPConnectionPool):

@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,7 @@ from requests.auth import AuthBase
 
 from erpflow.connectors.account import Account, Tokens
 from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
+from erpflow.connectors.network import public_only
 from erpflow.connectors.redaction import MASK, redact
 from erpflow.errors import AuthFailed, ConfigError, ErpflowError, ProtocolError, RateLimited, VendorUnavailable
 
@@ -107,8 +109,9 @@ class OAuthClient:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         total: float = TOTAL_S,
+        private_networks: bool = True,
     ) -> None:
-        """`total` in seconds: for a whole call of the token server.
+        """`total` in seconds: for a whole call of the token server. Without `private_networks` it must be a public one.
 
         Raises ConfigError when the account holds no client id and secret."""
         if not account.login or not account.password:
@@ -121,6 +124,7 @@ class OAuthClient:
         self._login, self._secret = account.login, account.password
         self._now = now
         self._total = total
+        self._private_networks = private_networks
 
     @property
     def needs_consent(self) -> bool:
@@ -212,7 +216,8 @@ class OAuthClient:
         `sent` is never quoted. `dead`: the sentence for a grant that is good no more.
         """
         deadline = Deadline(at=time.monotonic() + self._total, clock=time.monotonic)
-        with self._session() as session, within(deadline):
+        reach = nullcontext() if self._private_networks else public_only()
+        with self._session() as session, within(deadline), reach:
             session.scope = None  # a refresh keeps the scopes of the consent; some vendors refuse to hear them again
             enforce_deadlines(session)
             try:
@@ -305,7 +310,7 @@ def oauth_client(connector: type[Connector], account: Account) -> OAuthClient:
             f"{connector.spec.title} needs no consent: its connections hold all there is to know "
             f"({', '.join(connector.spec.auth)}). Try one: erpflow connection test NAME"
         )
-    return OAuthClient(connector.oauth, account)
+    return OAuthClient(connector.oauth, account, private_networks=connector.may_reach_private(account))
 
 
 def oauth_auth(spec: OAuthSpec, account: Account) -> OAuthAuth:

@@ -1,4 +1,5 @@
-"""Which connectors there are: erpflow's own, and those that installed packages add under `erpflow.connectors`.
+"""Which connectors there are: erpflow's own, those that installed packages add under `erpflow.connectors`, and those
+that YAML files declare (`include/connectors`).
 
 Nothing is imported before it is asked for.
 """
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Final
 
 import requests
@@ -32,6 +34,11 @@ _BUILT_IN: Final = {
 
 def systems() -> tuple[str, ...]:
     """The names of every system there is a connector for, sorted."""
+    return tuple(sorted({*written_systems(), *_declared()}))
+
+
+def written_systems() -> tuple[str, ...]:
+    """Those whose connector is written in Python: a declaration may not take their names."""
     return tuple(sorted({*_BUILT_IN, *_added()}))
 
 
@@ -42,6 +49,10 @@ def connector_class(system: str) -> type[Connector]:
         module, _, name = _BUILT_IN[system].partition(":")
         return _checked(getattr(import_module(module), name), system=system)
     added = _added().get(system)
+    if added is None and system in _declared():
+        from erpflow.connectors.rest.connector import declared
+
+        return declared(_declared()[system])
     if added is None:
         raise ConfigError(f"There is no connector for the system {system!r}{suggestion(system, systems())}")
     try:
@@ -55,7 +66,7 @@ def connector_class(system: str) -> type[Connector]:
 
 
 def build(
-    system: str,
+    system: str | type[Connector],
     session: requests.Session,
     *,
     base_url: str,
@@ -65,19 +76,27 @@ def build(
 ) -> Connector:
     """A connector on an authenticated session. Without a limiter the system's own limits hold in this process.
 
-    `transport`: further options of `Transport` (time-outs, retries, clock, …).
+    `transport`: further options of `Transport` (time-outs, retries, clock, …); `private_networks` is the connector's
+    own word unless it is among them.
     Raises ConfigError for an unknown system or an address that is none.
     """
-    connector = connector_class(system)
+    connector = connector_class(system) if isinstance(system, str) else system
     kept: Limiter = limiter if limiter is not None else LocalLimiter(connector.spec.limits)
     if connector.spec.timeouts is not None:
         transport.setdefault("timeouts", connector.spec.timeouts)
     make: Callable[..., Transport] = Transport
+    transport.setdefault("private_networks", connector.private_networks)
     return connector(make(session, base_url=base_url, limiter=kept, **transport), page_size=page_size)
 
 
 def _added() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _declared() -> dict[str, Path]:
+    from erpflow.connectors.rest.files import find_declarations
+
+    return find_declarations()
 
 
 def _checked(found: object, *, system: str) -> type[Connector]:

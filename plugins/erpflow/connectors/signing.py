@@ -43,6 +43,27 @@ class TokenAuth(AuthBase):
         return f"TokenAuth({MASK})"
 
 
+class BearerAuth(AuthBase):
+    """`Authorization: Bearer <key>`. Without a key nothing is sent."""
+
+    def __init__(self, key: str | None = None) -> None:
+        """Raises ConfigError for a key that no header can carry."""
+        self._key = header_safe(key, what="API key", spaces="")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be read by anybody: the transport masks it."""
+        return (self._key,) if self._key else ()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+    def __repr__(self) -> str:
+        return f"BearerAuth({MASK})"
+
+
 def header_safe(value: str | None, *, what: str, spaces: str = " ") -> str:
     """A value without the white space that pasting adds. Raises ConfigError when a header cannot carry it."""
     text = (value or "").strip()

@@ -14,6 +14,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -30,6 +31,7 @@ from erpflow.connectors.account import RenewableAuth
 from erpflow.connectors.answer import Answer, Judge, judge_by_status, retry_after
 from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
 from erpflow.connectors.limiter import Limiter, Unlimited
+from erpflow.connectors.network import public_only
 from erpflow.connectors.redaction import RedactingFilter, redact, secrets_of, without_secrets
 from erpflow.errors import (
     AuthFailed,
@@ -105,7 +107,10 @@ class _Failure:
 
 
 class Transport:
-    """Sends a connector's requests to one vendor. `clock` in seconds that never go back, `now` the wall clock."""
+    """Sends a connector's requests to one vendor. `clock` in seconds that never go back, `now` the wall clock.
+
+    Without `private_networks` it reaches public addresses only (network.py).
+    """
 
     def __init__(
         self,
@@ -116,6 +121,7 @@ class Transport:
         timeouts: Timeouts | None = None,
         retries: Retries | None = None,
         max_body: int = 64 * 1024 * 1024,
+        private_networks: bool = True,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
@@ -129,6 +135,7 @@ class Transport:
         self._session = session
         self._timeouts = timeouts or Timeouts()
         self._max_body = max_body
+        self._private_networks = private_networks
         self.clock = clock
         self._now, self._sleep, self._jitter, self._new_id = now, sleep, jitter, new_id
         # Vendors set session cookies on token calls (ERPNext: sid=Guest); sending them back could change who we are.
@@ -362,7 +369,7 @@ class Transport:
                     headers={"Accept": "application/json", CORRELATION_HEADER: call.correlation_id, **call.headers},
                 )
             )
-            with within(deadline):
+            with within(deadline), self._reach():
                 response = self._session.send(
                     request,
                     timeout=(min(self._timeouts.connect, self._timeouts.total), self._timeouts.read),
@@ -398,6 +405,9 @@ class Transport:
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:  # requests' own errors are OSErrors
             return self._broken(call, error)
         return replace(answer, latency=self.clock() - started)
+
+    def _reach(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._private_networks else public_only(own_proxies=bool(self._session.proxies))
 
     def _broken(self, call: _Call, error: Exception) -> _Failure:
         reasons = _reasons(error)

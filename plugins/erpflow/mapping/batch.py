@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from erpflow.errors import FieldProblem
-from erpflow.mapping.explain import allowed
 from erpflow.mapping.kinds import FieldType
 from erpflow.mapping.lines import Row
 from erpflow.mapping.pipeline import Read, local_reader
 from erpflow.mapping.problems import BrokenPromise, kind_of, problem_of, problem_of_template, reason_of
 from erpflow.mapping.template_use import BatchUse
-from erpflow.mapping.values import Refused, excerpt
+from erpflow.mapping.values import Refused
 from erpflow.vocabulary import Direction
+from erpflow.yaml_files.complaints import excerpt
+from erpflow.yaml_files.explain import allowed
 
 if TYPE_CHECKING:
     import pandas as pd

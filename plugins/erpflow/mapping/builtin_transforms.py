@@ -9,7 +9,8 @@ from decimal import Decimal, DecimalException
 from typing import Any
 
 from erpflow.mapping.transforms import transform
-from erpflow.mapping.values import EXACT, Refused, excerpt, to_boolean, to_decimal
+from erpflow.mapping.values import EXACT, Refused, to_boolean, to_decimal
+from erpflow.yaml_files.complaints import excerpt
 
 LOADED = True
 

@@ -8,14 +8,14 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from erpflow.errors import suggestion
-from erpflow.mapping.complaints import Problem, Where
 from erpflow.mapping.kinds import FieldType, OnMissing
-from erpflow.mapping.paths import Path, dotted, parse_path
+from erpflow.mapping.paths import Path, parse_path
 from erpflow.mapping.pipeline import bound, constant_text, default_text
 from erpflow.mapping.record_checks import check_records, written_back
 from erpflow.mapping.template_use import given_names
-from erpflow.mapping.values import Refused, canonical, excerpt
+from erpflow.mapping.values import Refused, canonical
 from erpflow.vocabulary import Deletes, Direction, FieldConflict
+from erpflow.yaml_files.complaints import Problem, Where, dotted, excerpt
 
 if TYPE_CHECKING:
     from erpflow.mapping.model import Children, FieldSpec, Mapping

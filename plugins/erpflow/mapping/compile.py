@@ -32,8 +32,9 @@ from erpflow.mapping.record import FAILED, giver
 from erpflow.mapping.shape import Node, add_lines, struct_of, tree
 from erpflow.mapping.shortcuts import names_used, shortcut_of
 from erpflow.mapping.template_use import given_names
-from erpflow.mapping.values import Refused, excerpt, refuse_misfit, to_key
+from erpflow.mapping.values import Refused, refuse_misfit, to_key
 from erpflow.vocabulary import Direction
+from erpflow.yaml_files.complaints import excerpt
 
 __all__ = [
     "ChildProgram",

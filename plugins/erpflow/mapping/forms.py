@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -27,6 +25,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from erpflow.mapping.paths import parse_path
 from erpflow.mapping.transforms import TEMPLATE, Transform, TransformUse, known_transforms
+from erpflow.yaml_files.part import COLUMN_PATTERN, GIVEN_PATTERN, TABLE_PATTERN
 
 if TYPE_CHECKING:
     from erpflow.mapping.kinds import Level
@@ -41,11 +40,6 @@ TRANSFORM_SCHEMA: dict[str, Any] = {
 }
 LONGEST_CHAIN = 100
 """Transforms that a chain may come to, for templates of templates multiply."""
-
-NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
-GIVEN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
-COLUMN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$"
-TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}\.[A-Za-z_][A-Za-z0-9_$]{0,62}$"
 
 
 def one_or_more(value: Any) -> Any:
@@ -201,9 +195,3 @@ ValueMap = Annotated[
     BeforeValidator(_value_map),
     WithJsonSchema({"type": "object", "minProperties": 1, "additionalProperties": _SCALAR_SCHEMA}),
 ]
-
-
-class Part(BaseModel):
-    """Every part of the file: no key it does not know, nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -10,9 +10,6 @@ from pydantic import ValidationError
 
 from erpflow.errors import ConfigError
 from erpflow.mapping.checks import check_mapping
-from erpflow.mapping.complaints import Problem, Where
-from erpflow.mapping.explain import explained, plain_report, report
-from erpflow.mapping.forms import COLUMN_PATTERN, Part
 from erpflow.mapping.model import (
     Children,
     DeletesEachWay,
@@ -23,9 +20,11 @@ from erpflow.mapping.model import (
     Remote,
     RemoteFlag,
 )
-from erpflow.mapping.templates import Kept, Templates, find_templates
-from erpflow.mapping.values import excerpt
-from erpflow.mapping.yamlfile import read_yaml
+from erpflow.mapping.templates import PAGE, Kept, Templates, find_templates
+from erpflow.yaml_files.complaints import Problem, Where, excerpt
+from erpflow.yaml_files.explain import explained, plain_report, report
+from erpflow.yaml_files.part import COLUMN_PATTERN, Part
+from erpflow.yaml_files.reading import read_yaml
 
 _STAND_INS: dict[str, Any] = {
     "system": "x",
@@ -51,7 +50,7 @@ def load_mapping(path: Path, *, transforms: Path | None = None, kept: Kept | Non
     """
     folder = path.resolve().parent.parent
     templates = find_templates(folder / "templates", transforms=transforms, kept=kept)
-    file = read_yaml(path)
+    file = read_yaml(path, page=PAGE)
     mapping, problems = _checked(file.data, templates)
     lines = report(file, problems)
     if mapping is None or lines:

@@ -20,11 +20,8 @@ from pydantic_core import PydanticCustomError
 
 from erpflow.mapping.checks import check_field
 from erpflow.mapping.forms import (
-    GIVEN_PATTERN,
-    NAME_PATTERN,
     Column,
     Duration,
-    Part,
     ReadBy,
     RemotePath,
     RemotePaths,
@@ -38,6 +35,7 @@ from erpflow.mapping.kinds import FieldType, Only, OnMissing
 from erpflow.mapping.paths import Path, parse_path
 from erpflow.mapping.template_use import BatchUse, RecordUse, read_batch_use, read_record_use
 from erpflow.vocabulary import Conflict, Deletes, Direction, FieldConflict, FindDeletes, Operation
+from erpflow.yaml_files.part import GIVEN_PATTERN, NAME_PATTERN, Part
 
 COMPILER_VERSION = 1
 """Part of `Mapping.version`: raise it when compiled programs give other results for the same file."""

@@ -16,12 +16,6 @@ _EMPTY: tuple[Any, ...] = ("", [])
 MAX_STEPS = 12
 
 
-def dotted(path: Path) -> str:
-    """A path as a message shows it: `fields[3].type`."""
-    parts = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in path]
-    return "".join(parts).removeprefix(".")
-
-
 class Misfit:
     """Found in place of a value when the record has another shape than the path: `email` of a number, say."""
 

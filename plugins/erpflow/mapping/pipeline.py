@@ -19,7 +19,6 @@ from erpflow.mapping.values import (
     Refused,
     canonical,
     decimal_text,
-    excerpt,
     refuse_misfit,
     rounded,
     to_boolean,
@@ -30,6 +29,7 @@ from erpflow.mapping.values import (
     to_key,
     to_text,
 )
+from erpflow.yaml_files.complaints import excerpt
 
 if TYPE_CHECKING:
     from erpflow.mapping.model import FieldSpec

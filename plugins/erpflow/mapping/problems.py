@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from erpflow.errors import FieldProblem
-from erpflow.mapping.values import Refused, excerpt
+from erpflow.mapping.values import Refused
+from erpflow.yaml_files.complaints import excerpt
 
 MAX_PROBLEMS = 100
 """Problems kept per record: a list of ten thousand bad lines says no more than its first hundred."""

@@ -15,15 +15,9 @@ from erpflow.mapping.paths import Path, plant, planter
 from erpflow.mapping.pipeline import converter, ordered, zone_of
 from erpflow.mapping.record import Taker, takers
 from erpflow.mapping.template_use import given_names
-from erpflow.mapping.values import (
-    Refused,
-    canonical,
-    excerpt,
-    storable,
-    to_boolean,
-    to_json,
-)
+from erpflow.mapping.values import Refused, canonical, storable, to_boolean, to_json
 from erpflow.vocabulary import Direction
+from erpflow.yaml_files.complaints import excerpt
 
 if TYPE_CHECKING:
     from erpflow.mapping.model import Children, FieldSpec, Mapping

@@ -14,12 +14,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from erpflow.errors import FieldProblem
-from erpflow.mapping.explain import allowed
 from erpflow.mapping.functions import OfRecord
 from erpflow.mapping.paths import Misfit, Path, dig, dig_first, plant
 from erpflow.mapping.problems import BrokenPromise, Problems, kind_of, note, problem_of_template, reason_of
 from erpflow.mapping.template_use import RecordUse, given_names
-from erpflow.mapping.values import Refused, excerpt, refuse_misfit, to_json
+from erpflow.mapping.values import Refused, refuse_misfit, to_json
+from erpflow.yaml_files.complaints import excerpt
+from erpflow.yaml_files.explain import allowed
 
 if TYPE_CHECKING:
     from erpflow.mapping.model import Mapping as MappingFile

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from erpflow.mapping.complaints import Problem, Where
-from erpflow.mapping.paths import Path, dotted, parse_path
+from erpflow.mapping.paths import Path, parse_path
 from erpflow.mapping.template_use import RecordUse, given_names
 from erpflow.vocabulary import Direction
+from erpflow.yaml_files.complaints import Problem, Where, dotted
 
 if TYPE_CHECKING:
     from erpflow.mapping.model import Mapping

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from erpflow.mapping.complaints import Problem, Where
-from erpflow.mapping.explain import NAMES, allowed
-from erpflow.mapping.forms import GIVEN_PATTERN, catalogue_of, path_text
+from erpflow.mapping.forms import catalogue_of, path_text
 from erpflow.mapping.functions import BatchFunction, RecordFunction
 from erpflow.mapping.kinds import Level
 from erpflow.mapping.paths import Path, parse_path
 from erpflow.mapping.registry import digest_of
-from erpflow.mapping.values import excerpt
+from erpflow.yaml_files.complaints import Problem, Where, excerpt
+from erpflow.yaml_files.explain import allowed
+from erpflow.yaml_files.part import GIVEN_PATTERN, NAMES
 
 if TYPE_CHECKING:
     from erpflow.mapping.templates import BatchTemplate, RecordTemplate, Template

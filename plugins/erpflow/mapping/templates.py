@@ -16,25 +16,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo
 
 from erpflow.errors import ConfigError, suggestion
-from erpflow.mapping.complaints import Problem
-from erpflow.mapping.explain import allowed, explained, plain_report, report
-from erpflow.mapping.forms import (
-    NAME_PATTERN,
-    Given,
-    Part,
-    ReadBy,
-    RemotePath,
-    Transforms,
-    one_or_more,
-    sentence,
-    unknown,
-)
+from erpflow.mapping.forms import Given, ReadBy, RemotePath, Transforms, one_or_more, sentence, unknown
 from erpflow.mapping.functions import BatchFunction, RecordFunction
 from erpflow.mapping.kinds import Level
 from erpflow.mapping.registry import REGISTRY
 from erpflow.mapping.transforms import Origin, Transform, TransformUse, known_transforms, load_transforms
-from erpflow.mapping.values import excerpt
-from erpflow.mapping.yamlfile import YamlFile, read_yaml
+from erpflow.yaml_files.complaints import Problem, excerpt
+from erpflow.yaml_files.explain import allowed, explained, plain_report, report
+from erpflow.yaml_files.part import NAME_PATTERN, Part
+from erpflow.yaml_files.reading import YamlFile, read_yaml
+
+PAGE = "docs/reference-mapping.md"
 
 if TYPE_CHECKING:
     from erpflow.mapping.model import Mapping as MappingFile
@@ -193,7 +185,7 @@ class Templates:
 
     def _level_of(self, name: str) -> Any:
         try:
-            data = read_yaml(self.files[name]).data if name in self.files else self.kept[name]
+            data = read_yaml(self.files[name], page=PAGE).data if name in self.files else self.kept[name]
         except ConfigError:
             return None
         return data.get("level") if isinstance(data, dict) else None
@@ -204,7 +196,7 @@ class Templates:
             parts, problems = _checked(name, data, self)
             lines = plain_report(f"template {name}", problems)
         else:
-            file = read_yaml(self.files[name])
+            file = read_yaml(self.files[name], page=PAGE)
             data = file.data
             parts, problems = _checked(name, data, self)
             lines = report(file, problems)

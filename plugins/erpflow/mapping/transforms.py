@@ -27,7 +27,8 @@ from pydantic_core import PydanticCustomError
 from erpflow.errors import ConfigError
 from erpflow.mapping.functions import batch_transform, record_transform
 from erpflow.mapping.registry import REGISTRY, Source, digest_of, source_being_read
-from erpflow.mapping.values import Refused, excerpt, scalar_text
+from erpflow.mapping.values import Refused, scalar_text
+from erpflow.yaml_files.complaints import excerpt
 
 if TYPE_CHECKING:
     from erpflow.mapping.templates import Template

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from erpflow.mapping.paths import Misfit
+from erpflow.yaml_files.complaints import excerpt
 
 MAX_DIGITS = 1000
 """Digits a number may have, before and after the point together: far beyond money, far within Postgres' numeric."""
@@ -39,27 +40,6 @@ class Refused(Exception):
         self.rule = rule
         self.message = message
         self.value = value
-
-
-def excerpt(value: object, *, width: int = 80) -> str:
-    """A value as a message shows it: text in quotes, cut at `width` characters; objects and lists by their kind."""
-    if value is None:
-        return "null"
-    if value is True or value is False:
-        return "true" if value else "false"
-    if isinstance(value, str):
-        shown = value if len(value) <= width else value[:width] + "…"
-        return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown) + '"'
-    if isinstance(value, Mapping):
-        return f"an object with {len(value)} keys"
-    if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
-    if isinstance(value, int) and value.bit_length() > 256:
-        return f"a number of {value.bit_length()} bits"
-    if isinstance(value, msgspec.Struct):
-        return "an object"
-    shown = str(value)
-    return shown if len(shown) <= width else shown[:width] + "…"
 
 
 def decimal_text(value: Decimal) -> str:

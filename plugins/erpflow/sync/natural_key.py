@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from erpflow.mapping.model import Mapping
-from erpflow.mapping.paths import dig, dotted
+from erpflow.mapping.paths import dig
+from erpflow.yaml_files.complaints import dotted
 
 
 class NaturalKey:

@@ -145,6 +145,7 @@ class ContractBase:
             sessions.append(session)
             defaults: dict[str, Any] = {
                 "base_url": connector.address(account),
+                "private_networks": connector.may_reach_private(account),
                 "limiter": limiter,
                 "page_size": self.page_size,
                 "sleep": slept.append,

@@ -18,13 +18,11 @@ from typing import Any
 import yaml
 
 from erpflow.errors import ConfigError
-from erpflow.mapping.paths import dotted
+from erpflow.yaml_files.complaints import Where, dotted
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 50_000
 MAX_DEPTH = 50
-
-Where = tuple[str | int, ...]
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})\.[0-9]{1,99}|[-+]?[0-9](?:\.[0-9]{1,99})?[eE][-+]?[0-9]{1,3}")
@@ -119,7 +117,7 @@ def _decoded(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_BYTES:,} bytes, which no mapping needs to be")
+        raise ConfigError(f"{path}: larger than {MAX_BYTES:,} bytes, which no such file needs to be")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -150,13 +148,16 @@ def _explained(path: Path, text: str) -> Iterator[None]:
         raise ConfigError(f"{path}: nested deeper than {MAX_DEPTH} levels") from error
 
 
-def read_yaml(path: Path) -> YamlFile:
-    """Read one YAML document. Raises ConfigError when it is no such thing; lesser faults are in `problems`."""
+def read_yaml(path: Path, *, page: str) -> YamlFile:
+    """Read one YAML document; `page` of the documentation says what belongs into it.
+
+    Raises ConfigError when it is no such thing; lesser faults are in `problems`.
+    """
     text = _decoded(path)
     found = YamlFile(path)
     with _explained(path, text):
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
-            raise ConfigError(f"{path}:1: the file is empty; docs/reference-mapping.md shows what belongs into it")
+            raise ConfigError(f"{path}:1: the file is empty; {page} shows what belongs into it")
         found.data = found.read(node)
     return found

@@ -8,11 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from erpflow.errors import suggestion
-from erpflow.mapping.complaints import Problem, Where
-from erpflow.mapping.forms import COLUMN_PATTERN, GIVEN_PATTERN, NAME_PATTERN, TABLE_PATTERN, Part
-from erpflow.mapping.paths import dotted
-from erpflow.mapping.values import excerpt
-from erpflow.mapping.yamlfile import YamlFile
+from erpflow.yaml_files.complaints import Problem, Where, dotted, excerpt
+from erpflow.yaml_files.part import NAMES, Part
+from erpflow.yaml_files.reading import YamlFile
 
 Parts = Callable[[Where], type[Part]]
 
@@ -22,12 +20,6 @@ _PLURALS = {
     "int_type": "a whole number",
     "tuple_type": "a list",
     "too_short": "one at least",
-}
-NAMES = {
-    NAME_PATTERN: "a name in small letters, digits and _",
-    GIVEN_PATTERN: "a name in letters, digits and _, not a path",
-    COLUMN_PATTERN: "a name in letters, digits and _",
-    TABLE_PATTERN: "schema.table, in letters, digits and _",
 }
 
 
