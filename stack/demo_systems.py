@@ -113,6 +113,23 @@ SYSTEMS: Final = (
         waves=(("contact", "product"), ("inventory", "document")),
     ),
     System(
+        "kontor",
+        "Kontor",
+        path="/kontor",
+        password="sandbox-kontor-key",  # noqa: S106
+        extra={"allow_private_networks": "true"},
+        waves=(("customer", "product"), ("order",)),
+    ),
+    System(
+        "odoo_demo",
+        "Odoo",
+        path="/odoo_demo",
+        login="erpflow@example.com",
+        password="sandbox-odoo-demo-key",  # noqa: S106
+        extra={"database": "odoo_demo", "allow_private_networks": "true"},
+        waves=(("customer", "product"), ("order",)),
+    ),
+    System(
         "veekaart",
         "VeeKaart",
         path="/veekaart",
