@@ -260,9 +260,9 @@ def test_every_step_links_to_its_sync_log_and_the_page_is_for_those_who_may_look
 
 def test_a_load_that_changed_rows_is_announced_as_an_asset_event(airflow: Airflow) -> None:
     events = airflow.api("GET", "/assets/events", limit=50)["asset_events"]
-    loaded = {event["name"]: event["extra"] for event in events}
-    assert {"app.customers", "app.products", "app.orders"} <= set(loaded)
-    assert loaded["app.customers"]["created"] + loaded["app.customers"]["updated"] > 0
+    assert {"app.customers", "app.products", "app.orders"} <= {event["name"] for event in events}
+    customers = [event["extra"] for event in events if event["name"] == "app.customers"]
+    assert any(counts["created"] > 0 for counts in customers)
 
 
 def test_xcoms_hold_references_and_counts_never_records(airflow: Airflow) -> None:
