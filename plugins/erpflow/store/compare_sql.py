@@ -11,7 +11,8 @@
 
 `tie` is `none`, `live`, `agreed` (live, and it is known what both sides agreed on) or `deleted`. `changed` says where a
 difference began: `here`, `there`, `both`, or NULL where it cannot be told. `twin` is another record with the same
-natural key, `heir` a row that is tied to nothing and has the natural key of a record whose own row is gone; `crowd`
+natural key, `heir` a row that has the natural key of a record without a row: tied to nothing, if the record's own row is
+gone; tied to a record that is gone, if the record never had a row; `crowd`
 says how many there are.
 """
 
@@ -161,17 +162,21 @@ HEIRS: Final = sql.SQL(
     WITH heirs AS (
         SELECT c.remote_id, min(t.{key}::text) AS heir, count(*) AS number
         FROM erpflow_compared c JOIN {table} t ON {same}
-        WHERE c.outcome = 'missing_here' AND c.tie <> 'none' AND NOT (c.tie = 'agreed' AND %(carries_deletes)s)
-          AND NOT {is_deleted}
-          AND NOT EXISTS (SELECT 1 FROM erpflow.erp_entity_sync_records r
-                          WHERE r.sync_config_id = %(config)s AND r.local_id = t.{key}::text AND r.status <> 'deleted')
+        LEFT JOIN LATERAL (
+            SELECT k.remote_id FROM erpflow.erp_entity_sync_records k
+            WHERE k.sync_config_id = %(config)s AND k.local_id = t.{key}::text AND k.status <> 'deleted' LIMIT 1
+        ) r ON true
+        WHERE c.outcome = 'missing_here' AND NOT {is_deleted}
+          AND CASE WHEN r.remote_id IS NULL THEN c.tie <> 'none' AND NOT (c.tie = 'agreed' AND %(carries_deletes)s)
+                   ELSE c.tie = 'none'
+                        AND NOT EXISTS (SELECT 1 FROM erpflow_compared o WHERE o.remote_id = r.remote_id) END
         GROUP BY c.remote_id
     )
     UPDATE erpflow_compared c SET heir = h.heir, crowd = h.number FROM heirs h WHERE h.remote_id = c.remote_id
     """
 )
-"""Rows that a pull would tie to a record whose own row is gone. Where a delete here is carried over, the record has no
-need of one."""
+"""Rows that a pull would tie to a record whose own row is gone; where a delete here is carried over, the record has no
+need of one. And of a record that never had a row, those whose own record is gone."""
 
 COPIES: Final = sql.SQL(
     """
