@@ -197,6 +197,17 @@ def test_where_a_delete_here_stays_here_the_row_is_made_again(shop: ReconciledSh
     assert is_clean(shop)
 
 
+def test_the_row_that_stands_in_for_one_that_was_deleted_is_tied_and_what_it_holds_is_sent(shop: ReconciledShop) -> None:
+    shop.use(CUSTOMER.replace(DELETES, "deletes: {pull: hard, push: ignore}"))
+    shop.configure(conflict="local_wins")
+    shop.do("DELETE FROM app.customers WHERE id = 2; INSERT INTO app.customers (name, email) VALUES ('Heir', '2@x.y')")
+
+    assert repair(shop).repaired == {FindingKind.MISSING_HERE: 1}
+
+    assert shop.vendor.records["R000002"]["name"] == "Heir"
+    assert is_clean(shop)
+
+
 def test_a_row_deleted_here_is_marked_there_where_deletes_are_soft(shop: ReconciledShop) -> None:
     text = CUSTOMER.replace(DELETES, "deletes: {pull: hard, push: soft}")
     shop.use(text.replace("external_id: origin", "external_id: origin, deleted: {path: gone, value: 1}"))

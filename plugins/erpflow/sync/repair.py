@@ -131,7 +131,7 @@ class Repairer:
             self._run(Direction.PULL, _ids(part, "remote_id"), key=f"{number}/pull", deletes=deletes)
         if part.remedy is Remedy.DELETE_HERE:
             self._run(Direction.PULL, [each.twin or "" for each in self._untied(part)], key=f"{number}/twins")
-        if self.subject.policy.pushes and part.remedy not in (Remedy.PULL, Remedy.PULL_LAST):
+        if self.subject.policy.pushes:
             self._run(Direction.PUSH, self._rows(part), key=f"{number}/push", deletes=deletes)
         return self._look_again(part)
 
@@ -162,9 +162,14 @@ class Repairer:
                 )
 
     def _rows(self, part: Part) -> list[str]:
-        """The rows of a part as they are tied now: a pull may have made them. None that would be one more there."""
+        """The rows to push, as they are tied now: a pull may have made them.
+
+        Of records that were only pulled, those that were there before. None that would be one more at the vendor.
+        """
         ids, rows = _ids(part, "remote_id"), _ids(part, "local_id")
         left = {each.local_id for each in self._untied(part)} if part.remedy is Remedy.DELETE_HERE else set()
+        if part.remedy in (Remedy.PULL, Remedy.PULL_LAST):
+            ids, rows = [each.remote_id for each in part.findings if each.remote_id and each.twin], []
         with self.engine.database.session() as connection:
             tied = self._facts(connection, ids, rows).ties
         found = dict.fromkeys([*rows, *(tied[name][0] for name in ids if name in tied)])
