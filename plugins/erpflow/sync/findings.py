@@ -155,6 +155,7 @@ def _different(found: Found, policy: Policy) -> str:
         "here": "changed here",
         "there": "changed there",
         "both": "changed on both sides",
+        "kept": "sent, and the vendor kept its own value",
         None: "both sides never agreed on it",
     }[found.changed]
     return f"{reason}; the last push was refused: {found.problems}" if found.problems else reason
@@ -246,6 +247,8 @@ def _send(found: Found, policy: Policy, remedy: Remedy) -> _Decision:
 
 
 def _settle(found: Found, policy: Policy) -> _Decision:
+    if found.changed == "kept":
+        return _no("the vendor accepts what is sent and does not take it: change it there, or map it with only: pull")
     if policy.pulls:
         return _named(Remedy.MERGE, policy)
     if found.tie == "none" and found.crowded:
