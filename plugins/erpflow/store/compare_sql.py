@@ -90,7 +90,8 @@ COMPARE: Final = sql.SQL(
         WHERE s.n BETWEEN %(lo)s AND %(hi)s
     ), sides AS (
         SELECT s.remote_id, s.missing, m.candidates, r.status, r.last_direction, r.synced_at, r.first_log_id,
-               r.agreed_local, r.agreed_remote, coalesce(t.{key}::text, r.local_id) AS local_id, s.raw_hash = r.raw_hash AS same_bytes,
+               r.agreed_local, r.agreed_remote, coalesce(t.{key}::text, r.local_id) AS local_id,
+               s.raw_hash = r.raw_hash AS same_bytes,
                t.{key} IS NOT NULL AND NOT {is_deleted} AS is_here, {alike} AS alike,
                {there} AS there, CASE WHEN t.{key} IS NOT NULL THEN {here} END AS here,
                CASE WHEN t.{key} IS NOT NULL THEN {pushed} END AS pushed{key_values}
@@ -141,7 +142,8 @@ COMPARE: Final = sql.SQL(
            CASE WHEN j.status IS NULL THEN 'none' WHEN j.status = 'deleted' THEN 'deleted'
                 WHEN j.agreed_local IS NULL THEN 'live' ELSE 'agreed' END,
            CASE WHEN NOT %(pushes)s THEN CASE WHEN j.same_bytes THEN 'here' ELSE 'there' END
-                WHEN j.kept THEN 'kept' WHEN j.ours AND j.theirs THEN 'both' WHEN j.ours THEN 'here' WHEN j.theirs THEN 'there' END,
+                WHEN j.kept THEN 'kept' WHEN j.ours AND j.theirs THEN 'both'
+                WHEN j.ours THEN 'here' WHEN j.theirs THEN 'there' END,
            j.fields, CASE WHEN j.status IS NULL AND j.candidates > 1 THEN '{{*}}'::text[] ELSE j.missing END,
            NULL{key_names}
     FROM judged j

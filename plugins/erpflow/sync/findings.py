@@ -58,7 +58,7 @@ class Difference(msgspec.Struct, frozen=True):
 class Finding(msgspec.Struct, frozen=True):
     """One finding, numbered from 1. `obstacle`: why nothing repairs it, or why its row is not made there if it stays.
 
-    `twin`: what it is a duplicate of; of a record that is missing here, the row that it may be tied to; of a row that is
+    `twin`: what it is a duplicate of; of a record that is missing here, a row that it may be tied to; of a row that is
     missing there, a record with its natural key.
     """
 
