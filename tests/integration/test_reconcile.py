@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from erpflow.errors import ConfigError
 from erpflow.store import reconciliations
 from erpflow.store.database import Database
 from erpflow.sync import reconcile, transform
-from erpflow.vocabulary import FindingKind, Window
+from erpflow.vocabulary import Counts, FindingKind, Window
 from tests.engine import START
 from tests.reconciling import (
+    ALL_KINDS,
     COPY,
     ReconciledShop,
     both_ways,
@@ -27,7 +29,7 @@ from tests.reconciling import (
     row_of,
     with_reasons,
 )
-from tests.two_way import CUSTOMER, TwoWayConnector
+from tests.two_way import CUSTOMER, TwoWayConnector, Vendor
 
 
 @pytest.fixture
@@ -141,6 +143,59 @@ def test_what_a_vendor_makes_of_our_values_is_no_difference_until_one_of_them_ch
     shop.do("UPDATE app.customers SET name = 'Acme' WHERE email = 'a@x.y'")
     (found,) = shop.found(shop.reconcile())
     assert (found.fields, found.reason) == ({"name": {"here": "Acme", "there": "ACME"}}, "changed here")
+
+
+def keeping_phones(vendor: Vendor) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What a vendor does that takes every write, and no phone: it has its own, or none."""
+    return lambda record: record | {"phone": vendor.records.get(record.get("id", ""), {}).get("phone")}
+
+
+def test_what_the_vendor_accepted_and_did_not_take_is_different_though_no_sync_sends_it_again(
+    shop: ReconciledShop,
+) -> None:
+    shop.vendor.normalise = keeping_phones(shop.vendor)
+    shop.do("UPDATE app.customers SET phone = 'ours', city = 'Pune' WHERE email = '1@x.y'")
+    shop.do("INSERT INTO app.customers (name, email, phone) VALUES ('New', 'n@x.y', '9')")
+    assert shop.push().counts == Counts(read=2, created=1, updated=1)
+    shop.pull()
+    assert shop.push().counts == Counts()
+    writes = list(shop.vendor.writes)
+
+    done = shop.reconcile(repair=ALL_KINDS)
+
+    assert [(each.remote_id, each.fields, each.reason) for each in shop.found(done)] == [
+        ("R000001", {"phone": {"here": "ours", "there": "1"}}, "sent, and the vendor kept its own value"),
+        ("R000006", {"phone": {"here": "9", "there": None}}, "sent, and the vendor kept its own value"),
+    ]
+    assert {each.outcome for each in shop.found(done)} == {
+        "the vendor accepts what is sent and does not take it: change it there, or map it with only: pull"
+    }
+    assert shop.vendor.writes == writes
+    shop.vendor.put("R000001", phone="ours")
+    shop.vendor.put("R000006", phone="9")
+    shop.pull()
+    assert shop.reconcile().status == "clean"
+
+
+def test_so_is_what_is_only_pushed(writer: ReconciledShop) -> None:
+    writer.vendor.normalise = keeping_phones(writer.vendor)
+    writer.do("UPDATE app.customers SET phone = 'ours' WHERE id = 1")
+    writer.push()
+    (found,) = writer.found(writer.reconcile())
+    assert (found.fields, found.reason) == (
+        {"phone": {"here": "ours", "there": "1"}},
+        "sent, and the vendor kept its own value",
+    )
+
+
+def test_a_value_of_which_the_vendor_makes_what_it_had_before_is_no_difference(shop: ReconciledShop) -> None:
+    shop.vendor.normalise = lambda record: (
+        record | {"limit": str(round(Decimal(record["limit"]))), "name": str(record["name"]).title()}
+    )
+    shop.do("UPDATE app.customers SET credit_limit = 10.4, name = 'CUSTOMER 1' WHERE email = '1@x.y'")
+    assert shop.push().counts == Counts(read=1, updated=1)
+    assert (shop.vendor.records["R000001"]["limit"], shop.vendor.records["R000001"]["name"]) == ("10", "Customer 1")
+    assert shop.reconcile().status == "clean"
 
 
 def test_what_both_sides_created_and_nobody_tied_is_different_even_where_it_is_alike(shop: ReconciledShop) -> None:

@@ -35,10 +35,16 @@ POINTS: dict[str, tuple[Any, str]] = {
     "the repair is closed": (reconciliations, "note_repaired"),
 }
 KILLS = [(point, when, nth) for point in POINTS for when, nth in (("before", 1), ("after", 2))]
-KILLS += [("the engine runs", "after", nth) for nth in (1, 3, 4, 5)]
+KILLS += [("the engine runs", "after", nth) for nth in (1, *range(3, 10))]
 
 
 def upset(shop: ReconciledShop) -> None:
+    shop.configure(conflict="local_wins")
+    shop.vendor.put(name="Sixth", email="6@x.y")
+    shop.pull()
+    shop.vendor.drop("R000006")
+    shop.vendor.put(name="Sixth, made anew", email="6@x.y")
+    shop.do("UPDATE app.customers SET phone = 'ours' WHERE email = '6@x.y'")
     shop.vendor.put("R000001", phone="theirs")
     shop.do("UPDATE app.customers SET city = 'Pune' WHERE id = 2; DELETE FROM app.customers WHERE id = 3;")
     shop.vendor.drop("R000004")

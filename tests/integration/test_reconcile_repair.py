@@ -260,17 +260,6 @@ def test_rows_whose_record_is_gone_go_as_the_mapping_says(shop: ReconciledShop) 
     assert is_clean(shop)
 
 
-def test_a_row_that_was_changed_since_its_record_went_is_made_there_again(shop: ReconciledShop) -> None:
-    shop.configure(conflict="local_wins")
-    shop.vendor.drop("R000003")
-    shop.do("UPDATE app.customers SET phone = 'ours' WHERE id = 3")
-
-    assert repair(shop).repaired == {FindingKind.MISSING_THERE: 1}
-
-    assert [record["phone"] for record in shop.vendor.records.values() if record["email"] == "3@x.y"] == ["ours"]
-    assert is_clean(shop)
-
-
 def test_rows_stay_where_the_mapping_ignores_deletes_and_that_is_said(shop: ReconciledShop) -> None:
     shop.use(CUSTOMER.replace(DELETES, "deletes: {pull: ignore, push: hard}"))
     shop.vendor.drop("R000003")

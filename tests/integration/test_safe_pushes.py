@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -200,6 +201,33 @@ def test_a_second_push_of_a_config_waits_for_the_first(shop: TwoWayShop) -> None
     assert shop.vendor.records == {}
     shop.push_job(log_id).load()
     assert len(shop.vendor.records) == 1
+
+
+def test_of_two_rows_that_meet_one_record_at_the_same_moment_one_takes_it_over(
+    shop: TwoWayShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.configure(direction="push")
+    shop.vendor.put(name="There already", email="1@x.y")
+    shop.do(MANY.format(100) + "; UPDATE app.customers SET email = '1@x.y' WHERE id = 100")
+    both_have_looked = Barrier(2, timeout=30)
+    find = TwoWayConnector.find
+
+    def found_by_both(self: TwoWayConnector, entity: str, keys: Sequence[VendorRecord]) -> list[list[RemoteId]]:
+        found = find(self, entity, keys)
+        both_have_looked.wait()
+        return found
+
+    monkeypatch.setattr(TwoWayConnector, "find", found_by_both)
+
+    assert shop.push().counts == Counts(read=100, created=99, updated=1)
+
+    ties = shop.rows(
+        "SELECT r.remote_id, c.name FROM erpflow.erp_entity_sync_records r"
+        " JOIN app.customers c ON c.id::text = r.local_id"
+    )
+    assert {name: record["name"] for name, record in shop.vendor.records.items()} == dict(ties)
+    assert len(ties) == 100
+    assert shop.push().counts == Counts()
 
 
 def test_an_error_before_anything_was_sent_leaves_nothing_to_settle(shop: TwoWayShop) -> None:

@@ -2,7 +2,8 @@
 
 `erpflow_compared` holds every record that was read, with what came of the comparison (`outcome`):
 
-- `equal`: all that is mapped is the same on both sides, or a pair of values that both sides agreed on.
+- `equal`: all that is mapped is the same on both sides, or a pair of values that both sides agreed on. What the vendor
+  was sent and did not take is agreed on too, and is different nevertheless.
 - `missing_here`, `different`, `rejected`, `frozen`, `duplicate_there`: findings, see `FindingKind`.
 - `deleted_here`: its row was deleted here, and the mapping keeps the record there. That is agreed on.
 - `meanwhile`: it was synced after it was read, so that what was read of it is old.
@@ -10,8 +11,9 @@
 - `left_out`: the mapping makes no row of it.
 
 `tie` is `none`, `live`, `agreed` (live, and it is known what both sides agreed on) or `deleted`. `changed` says where a
-difference began: `here`, `there`, `both`, or NULL where it cannot be told. `twin` is another record with the same
-natural key, `heir` a row that is tied to nothing and has the natural key of a record whose own row is gone; `crowd`
+difference began: `here`, `there`, `both`, `kept` (it was sent, and the vendor kept its own), or NULL where it cannot be
+told. `twin` is another record with the same natural key. `heir` is a row that has the natural key of a record without a
+row: tied to nothing, where the record's own row is gone; tied to a record that is gone, where it never had one. `crowd`
 says how many there are.
 """
 
@@ -55,14 +57,41 @@ CREATE: Final = sql.SQL(
     """
 )
 
+# White space, case and decimals are what a vendor makes of a value (see `sync.echo`); the value from before is its own.
+KEPT: Final = sql.SQL(
+    """
+    CASE WHEN p.ours = '' OR p.theirs = '' THEN p.ours <> p.theirs
+         WHEN p.ours ~ '^-?[0-9]+([.][0-9]+)?$' AND p.theirs ~ '^-?[0-9]+([.][0-9]+)?$'
+         THEN round(p.ours::numeric, scale(p.theirs::numeric)) <> p.theirs::numeric
+         ELSE {ours} <> {theirs} END
+    AND (EXISTS (SELECT 1 FROM erpflow.erp_record_history h
+                 WHERE h.sync_config_id = %(config)s AND h.remote_id = v.remote_id AND h.direction = 'push'
+                   AND h.after -> e.key = v.agreed_local -> e.key AND {before} = {theirs})
+         OR p.theirs = '' AND EXISTS (SELECT 1 FROM erpflow.erp_sync_logs l
+                                      WHERE l.id = v.first_log_id AND l.direction = 'push'))
+    """
+).format(
+    **{
+        name: sql.SQL("lower(regexp_replace({}, '[[:space:]]', '', 'g'))").format(sql.SQL(value))
+        for name, value in (
+            ("ours", "p.ours"),
+            ("theirs", "p.theirs"),
+            ("before", "coalesce(h.before ->> e.key, '')"),
+        )
+    }
+)
+"""Whether the vendor kept its own value of a field, though it took the write: what it has is what was agreed on before,
+or nothing of a record that was made of the row. Known for as long as the history and the logs are kept."""
+
 COMPARE: Final = sql.SQL(
     """
     WITH {matches}, staged AS (
         SELECT s.*, {missing} AS missing FROM {stage} s CROSS JOIN LATERAL (SELECT s.n) p
         WHERE s.n BETWEEN %(lo)s AND %(hi)s
     ), sides AS (
-        SELECT s.remote_id, s.missing, m.candidates, r.status, r.last_direction, r.synced_at, r.agreed_local,
-               r.agreed_remote, coalesce(t.{key}::text, r.local_id) AS local_id, s.raw_hash = r.raw_hash AS same_bytes,
+        SELECT s.remote_id, s.missing, m.candidates, r.status, r.last_direction, r.synced_at, r.first_log_id,
+               r.agreed_local, r.agreed_remote, coalesce(t.{key}::text, r.local_id) AS local_id,
+               s.raw_hash = r.raw_hash AS same_bytes,
                t.{key} IS NOT NULL AND NOT {is_deleted} AS is_here, {alike} AS alike,
                {there} AS there, CASE WHEN t.{key} IS NOT NULL THEN {here} END AS here,
                CASE WHEN t.{key} IS NOT NULL THEN {pushed} END AS pushed{key_values}
@@ -78,7 +107,7 @@ COMPARE: Final = sql.SQL(
             LIMIT 1
         ) t ON true
     ), judged AS (
-        SELECT v.*, d.fields, d.ours, d.theirs,
+        SELECT v.*, d.fields, d.ours, d.theirs, d.kept,
                CASE WHEN v.status = 'frozen' THEN 'frozen'
                     WHEN cardinality(v.missing) > 0 OR v.status IS NULL AND v.candidates > 1 THEN 'rejected'
                     WHEN v.status = 'deleted' AND v.synced_at >= %(started)s THEN 'meanwhile'
@@ -95,12 +124,17 @@ COMPARE: Final = sql.SQL(
                        e.key, jsonb_build_object('here', v.here -> e.key, 'there', e.value) ORDER BY e.key) AS fields,
                    bool_or(v.pushed ? e.key AND v.agreed_local ? e.key
                            AND v.pushed -> e.key IS DISTINCT FROM v.agreed_local -> e.key) AS ours,
-                   bool_or(v.agreed_remote ? e.key AND e.value IS DISTINCT FROM v.agreed_remote -> e.key) AS theirs
+                   bool_or(v.agreed_remote ? e.key AND e.value IS DISTINCT FROM v.agreed_remote -> e.key) AS theirs,
+                   bool_and(k.kept) AS kept
             FROM jsonb_each(v.there) e
-            WHERE v.here -> e.key IS DISTINCT FROM e.value AND NOT e.key = ANY (v.alike)
-              AND NOT coalesce(v.pushed ? e.key AND v.agreed_local ? e.key AND v.agreed_remote ? e.key
-                               AND v.pushed -> e.key = v.agreed_local -> e.key
-                               AND e.value = v.agreed_remote -> e.key, false)
+            CROSS JOIN LATERAL (
+                SELECT coalesce(v.pushed ? e.key AND v.agreed_local ? e.key AND v.agreed_remote ? e.key
+                                AND v.pushed -> e.key = v.agreed_local -> e.key
+                                AND e.value = v.agreed_remote -> e.key, false) AS agreed,
+                       coalesce(v.here ->> e.key, '') AS ours, coalesce(e.value #>> '{{}}', '') AS theirs
+            ) p
+            CROSS JOIN LATERAL (SELECT p.agreed AND {kept} AS kept) k
+            WHERE v.here -> e.key IS DISTINCT FROM e.value AND NOT e.key = ANY (v.alike) AND (k.kept OR NOT p.agreed)
         ) d ON v.is_here AND v.here <> v.there
     )
     INSERT INTO erpflow_compared (remote_id, local_id, outcome, tie, changed, fields, missing, twin{key_names})
@@ -108,7 +142,8 @@ COMPARE: Final = sql.SQL(
            CASE WHEN j.status IS NULL THEN 'none' WHEN j.status = 'deleted' THEN 'deleted'
                 WHEN j.agreed_local IS NULL THEN 'live' ELSE 'agreed' END,
            CASE WHEN NOT %(pushes)s THEN CASE WHEN j.same_bytes THEN 'here' ELSE 'there' END
-                WHEN j.ours AND j.theirs THEN 'both' WHEN j.ours THEN 'here' WHEN j.theirs THEN 'there' END,
+                WHEN j.kept THEN 'kept' WHEN j.ours AND j.theirs THEN 'both'
+                WHEN j.ours THEN 'here' WHEN j.theirs THEN 'there' END,
            j.fields, CASE WHEN j.status IS NULL AND j.candidates > 1 THEN '{{*}}'::text[] ELSE j.missing END,
            NULL{key_names}
     FROM judged j
@@ -161,17 +196,21 @@ HEIRS: Final = sql.SQL(
     WITH heirs AS (
         SELECT c.remote_id, min(t.{key}::text) AS heir, count(*) AS number
         FROM erpflow_compared c JOIN {table} t ON {same}
-        WHERE c.outcome = 'missing_here' AND c.tie <> 'none' AND NOT (c.tie = 'agreed' AND %(carries_deletes)s)
-          AND NOT {is_deleted}
-          AND NOT EXISTS (SELECT 1 FROM erpflow.erp_entity_sync_records r
-                          WHERE r.sync_config_id = %(config)s AND r.local_id = t.{key}::text AND r.status <> 'deleted')
+        LEFT JOIN LATERAL (
+            SELECT k.remote_id FROM erpflow.erp_entity_sync_records k
+            WHERE k.sync_config_id = %(config)s AND k.local_id = t.{key}::text AND k.status <> 'deleted' LIMIT 1
+        ) r ON true
+        WHERE c.outcome = 'missing_here' AND NOT {is_deleted}
+          AND CASE WHEN r.remote_id IS NULL THEN c.tie <> 'none' AND NOT (c.tie = 'agreed' AND %(carries_deletes)s)
+                   ELSE c.tie = 'none'
+                        AND NOT EXISTS (SELECT 1 FROM erpflow_compared o WHERE o.remote_id = r.remote_id) END
         GROUP BY c.remote_id
     )
     UPDATE erpflow_compared c SET heir = h.heir, crowd = h.number FROM heirs h WHERE h.remote_id = c.remote_id
     """
 )
-"""Rows that a pull would tie to a record whose own row is gone. Where a delete here is carried over, the record has no
-need of one."""
+"""Rows that a pull would tie to a record whose own row is gone; where a delete here is carried over, the record has no
+need of one. And of a record that never had a row, those whose own record is gone."""
 
 COPIES: Final = sql.SQL(
     """
@@ -295,6 +334,7 @@ def compare(tracked: Tracked, target: PullTarget, *, pushes: bool) -> sql.Compos
         kind=target.staged.type_of(target.key),
         table=target.staged.table.identifier,
         is_deleted=tracked.is_deleted("t"),
+        kept=KEPT,
         alike=sql.SQL("'{{}}'::text[]").format() if pushes else _alike(target.staged, tracked.pulled),
         there=staged_values(tracked, target),
         here=tracked.row_values("t", tracked.pulled, lines="pulled"),

@@ -26,13 +26,15 @@ _FINDINGS, _OUTCOMES, _END = "findings", "outcomes", "end.msgpack"
 class Remedy(StrEnum):
     """What repairs a finding.
 
-    `pull`: the record is pulled, and made here (again). `merge`: it is pulled and merged, what remains is pushed.
-    `send`: the row is pushed. `remake`: so it is, as a new record. `delete_here`, `delete_there`: the delete on the
-    other side is carried over. `drop`: the row is a copy, and goes. `none`: nothing but a person.
+    `pull`: the record is pulled, and made here (again). `pull_last`: so it is, once it is settled what becomes of a row
+    with its natural key whose own record is gone. `merge`: it is pulled and merged, what remains is pushed. `send`: the
+    row is pushed. `remake`: so it is, as a new record. `delete_here`, `delete_there`: the delete on the other side is
+    carried over. `drop`: the row is a copy, and goes. `none`: nothing but a person.
     """
 
     NONE = "none"
     PULL = "pull"
+    PULL_LAST = "pull_last"
     MERGE = "merge"
     SEND = "send"
     REMAKE = "remake"
@@ -54,9 +56,10 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One finding, numbered from 1. `obstacle`: why nothing repairs it.
+    """One finding, numbered from 1. `obstacle`: why nothing repairs it, or why its row is not made there if it stays.
 
-    `twin`: what it is a duplicate of; of a record that is missing here, the row that it will be tied to.
+    `twin`: what it is a duplicate of; of a record that is missing here, a row that it may be tied to; of a row that is
+    missing there, a record with its natural key.
     """
 
     number: int
@@ -133,6 +136,8 @@ def _missing_here(found: Found, policy: Policy) -> str:
         return "it was deleted, and the vendor lists it again"
     if found.tie == "agreed" and policy.carries_deletes:
         return "its row was deleted here, and the next push deletes it there"
+    if found.twin is not None and found.tie == "none":
+        return f"nothing here is tied to it; row {found.twin}, whose own record is gone, has its {policy.natural_key}"
     if found.twin is not None:
         return f"its row was deleted here, and row {found.twin} has its {policy.natural_key}"
     return "nothing here is tied to it" if found.tie == "none" else "its row was deleted here"
@@ -150,6 +155,7 @@ def _different(found: Found, policy: Policy) -> str:
         "here": "changed here",
         "there": "changed there",
         "both": "changed on both sides",
+        "kept": "sent, and the vendor kept its own value",
         None: "both sides never agreed on it",
     }[found.changed]
     return f"{reason}; the last push was refused: {found.problems}" if found.problems else reason
@@ -204,6 +210,8 @@ def _fill_in(found: Found, policy: Policy) -> _Decision:
         return _named(Remedy.DELETE_THERE, policy)
     if not policy.pulls:
         return _no("the config only pushes, and does not delete at the vendor")
+    if found.twin is not None and found.tie == "none":
+        return _named(Remedy.PULL_LAST, policy)
     if found.twin is not None and found.crowded:
         return _no(f"more than one row here has its {policy.natural_key}: which one it is cannot be told")
     return _named(Remedy.PULL, policy)
@@ -218,7 +226,13 @@ def _remove_or_send(found: Found, policy: Policy) -> _Decision:
         return _send(found, policy, Remedy.REMAKE)
     if policy.here is Deletes.IGNORE:
         return _no("deletes.pull of the mapping is ignore: the row stays")
-    return _named(Remedy.DELETE_HERE, policy)
+    if not policy.named:
+        return _no(_NOT_NAMED)
+    return Remedy.DELETE_HERE, _is_taken(found, policy) if found.twin is not None else None
+
+
+def _is_taken(found: Found, policy: Policy) -> str:
+    return f"{found.twin} has its {policy.natural_key} there already"
 
 
 def _send(found: Found, policy: Policy, remedy: Remedy) -> _Decision:
@@ -228,11 +242,13 @@ def _send(found: Found, policy: Policy, remedy: Remedy) -> _Decision:
     if not policy.creates:
         return _no("writes of the mapping has no create")
     if found.crowded:
-        return _no(f"{found.twin} has its {policy.natural_key} there already")
+        return _no(_is_taken(found, policy))
     return _named(remedy, policy)
 
 
 def _settle(found: Found, policy: Policy) -> _Decision:
+    if found.changed == "kept":
+        return _no("the vendor accepts what is sent and does not take it: change it there, or map it with only: pull")
     if policy.pulls:
         return _named(Remedy.MERGE, policy)
     if found.tie == "none" and found.crowded:

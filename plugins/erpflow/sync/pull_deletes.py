@@ -185,7 +185,8 @@ class PullDeletes:
             batch.conflicts.append(self._conflict(gone, changed, winner=REMOTE))
 
     def _changed_here(self, gone: Gone) -> list[str]:
-        if gone.agreed_local is None or gone.pushed is None:
+        """What of a row is to be pushed; nothing where nothing is, also if it was before the config only pulled."""
+        if not self._run.is_two_way or gone.agreed_local is None or gone.pushed is None:
             return []
         return [
             name

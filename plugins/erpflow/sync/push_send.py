@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from secrets import token_hex
@@ -26,7 +26,7 @@ from erpflow.errors import (
     RateLimited,
     VendorUnavailable,
 )
-from erpflow.mapping.model import Mapping
+from erpflow.mapping.model import Mapping as EntityMapping
 from erpflow.store import acknowledge, attempts, locks, sync_logs
 from erpflow.store import push as store
 from erpflow.store.attempts import Attempt, Settled
@@ -74,12 +74,25 @@ class Sent:
     settled: int = 0
 
 
+class Takers:
+    """Which row of a round takes which record that it met: of several rows, in whichever batches, the first."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def take(self, met: Mapping[str, str]) -> dict[str, str]:
+        """Those of these rows, each with the record that it met, that take it. One that it does not take stays so."""
+        with self._lock:
+            return {row: name for row, name in met.items() if self._rows.setdefault(name, row) == row}
+
+
 @dataclass(frozen=True, slots=True)
 class PushSender:
     """Sends the batches of one run. `token`: the fencing token of this push."""
 
     run: SyncRun
-    mapping: Mapping
+    mapping: EntityMapping
     database: Database
     connect: Connect
     make_recorder: MakeRecorder
@@ -106,6 +119,7 @@ class _Crew:
     def __init__(self, sender: PushSender, on_sent: OnSent) -> None:
         self.sent = Sent()
         self._sender = sender
+        self._takers = Takers()
         self._on_sent = on_sent
         self._queue: queue.Queue[RequestBatch | None] = queue.Queue(maxsize=sender.workers)
         self._stop = threading.Event()
@@ -149,7 +163,7 @@ class _Crew:
             with sender.database.session() as connection, sender.connect() as vendor:
                 if not isinstance(vendor, SupportsWrites):
                     raise ConfigError(f"{vendor.spec.title} cannot be written to.")
-                courier = Courier(sender, connection, vendor)
+                courier = Courier(sender, connection, vendor, self._takers)
                 while (batch := self._queue.get()) is not None and not self._stop.is_set():
                     self._note(courier.deliver(batch))
         except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
@@ -175,8 +189,9 @@ class _Crew:
 class Courier:
     """Delivers one batch after the other over one connection and one vendor session."""
 
-    def __init__(self, sender: PushSender, connection: Connection, vendor: SupportsWrites) -> None:
+    def __init__(self, sender: PushSender, connection: Connection, vendor: SupportsWrites, takers: Takers) -> None:
         self._run = sender.run
+        self._takers = takers
         self._mapping = sender.mapping
         self._key_of = NaturalKey(sender.mapping)
         self._done = sender.done
@@ -286,7 +301,7 @@ class Courier:
         """Rows whose record is at the vendor already, by natural key, and belongs to nobody here: they are merged.
 
         A config that only pushes has nothing to merge: it updates the record. Of several rows that meet one record the
-        first takes it, as it would in a batch of its own. Who is met is looked up for the batch.
+        first takes it, also of those that other couriers deliver at this moment. Who is met is looked up for the batch.
         """
         creates = [each.local_id for each in requests if each.operation is Operation.CREATE]
         keys = {local_id: key for local_id in creates if (key := self._key_of(shapes[local_id]))}
@@ -298,8 +313,7 @@ class Courier:
         met = {local_id: name for local_id, name in single.items() if name not in tied}
         if self._run.is_two_way:
             return list(met.items()), [each for each in requests if each.local_id not in met]
-        takers = {name: local_id for local_id, name in reversed(met.items())}
-        taken = {local_id: name for name, local_id in takers.items()}
+        taken = self._takers.take(met)
         return [], [_as_update(each, taken[each.local_id]) if each.local_id in taken else each for each in requests]
 
     def _linked(self, made: Sequence[Attempt], results: Sequence[WriteResult]) -> list[WriteResult]:

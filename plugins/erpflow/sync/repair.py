@@ -7,7 +7,7 @@ that was killed is repaired again; its runs are the same ones, and go on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -59,22 +59,27 @@ class Repairer:
 
         Raises DeletesNeedApproval when all is repaired but what deletes too much to do it unasked.
         """
-        for number, part in self._wanted(deletes=False):
-            self._settle(number, part, self._repaired(number, part))
+        self._repair_all(self._wanted(deletes=False))
         if self.subject.run.deletes_allowed is not False:
             self._guard()
         for number, part in self._wanted(deletes=True):
             is_kept = self.subject.run.deletes_allowed is False
             self._settle(number, part, [KEPT] * len(part.findings) if is_kept else self._repaired(number, part))
+        self._repair_all(self._wanted(deletes=False, last=True))
         repaired: Counter[FindingKind] = Counter()
         for number, part in self.findings.parts():
             repaired[part.kind] += (self.findings.outcomes(number) or []).count(None)
         return repaired
 
-    def _wanted(self, *, deletes: bool) -> Iterator[tuple[int, Part]]:
-        """Parts of the wanted kinds that nobody has settled yet."""
+    def _repair_all(self, parts: Iterable[tuple[int, Part]]) -> None:
+        for number, part in parts:
+            self._settle(number, part, self._repaired(number, part))
+
+    def _wanted(self, *, deletes: bool, last: bool = False) -> Iterator[tuple[int, Part]]:
+        """Parts of the wanted kinds that nobody has settled yet. `last`: those that are repaired after the deletes."""
         for number, part in self.findings.parts():
-            if part.kind in self.kinds and part.remedy.deletes is deletes and self.findings.outcomes(number) is None:
+            is_meant = part.remedy.deletes is deletes and (part.remedy is Remedy.PULL_LAST) is last
+            if part.kind in self.kinds and is_meant and self.findings.outcomes(number) is None:
                 yield number, part
 
     def _guard(self) -> None:
@@ -122,9 +127,11 @@ class Repairer:
             return self._drop(part)
         self._reset(part)
         deletes = part.remedy.deletes
-        if part.remedy in (Remedy.PULL, Remedy.MERGE, Remedy.DELETE_HERE):
+        if part.remedy in (Remedy.PULL, Remedy.PULL_LAST, Remedy.MERGE, Remedy.DELETE_HERE):
             self._run(Direction.PULL, _ids(part, "remote_id"), key=f"{number}/pull", deletes=deletes)
-        if self.subject.policy.pushes and part.remedy is not Remedy.PULL:
+        if part.remedy is Remedy.DELETE_HERE:
+            self._run(Direction.PULL, [each.twin or "" for each in self._untied(part)], key=f"{number}/twins")
+        if self.subject.policy.pushes:
             self._run(Direction.PUSH, self._rows(part), key=f"{number}/push", deletes=deletes)
         return self._look_again(part)
 
@@ -155,13 +162,31 @@ class Repairer:
                 )
 
     def _rows(self, part: Part) -> list[str]:
-        """The rows of a part as they are tied now: a pull may have made them."""
+        """The rows to push, as they are tied now: a pull may have made them.
+
+        Of records that were only pulled, those that were there before. None that would be one more at the vendor.
+        """
         ids, rows = _ids(part, "remote_id"), _ids(part, "local_id")
+        left = {each.local_id for each in self._untied(part)} if part.remedy is Remedy.DELETE_HERE else set()
+        if part.remedy in (Remedy.PULL, Remedy.PULL_LAST):
+            ids, rows = [each.remote_id for each in part.findings if each.remote_id and each.twin], []
         with self.engine.database.session() as connection:
             tied = self._facts(connection, ids, rows).ties
-        return list(dict.fromkeys([*rows, *(tied[name][0] for name in ids if name in tied)]))
+        found = dict.fromkeys([*rows, *(tied[name][0] for name in ids if name in tied)])
+        return [name for name in found if name not in left]
 
-    def _run(self, direction: Direction, ids: Sequence[str], *, key: str, deletes: bool) -> None:
+    def _untied(self, part: Part) -> list[Finding]:
+        """Rows that won over the delete of their record, and whose natural key another record has already.
+
+        A pull of that one ties it to the row; one that it does not tie belongs to another row, or to one of several.
+        """
+        ids, rows = _ids(part, "remote_id"), _ids(part, "local_id")
+        with self.engine.database.session() as connection:
+            facts = self._facts(connection, ids, rows)
+        untied = facts.rows - facts.records.keys()
+        return [each for each in part.findings if each.twin is not None and each.local_id in untied]
+
+    def _run(self, direction: Direction, ids: Sequence[str], *, key: str, deletes: bool = False) -> None:
         """One run of the engine for named records, or rows. Raises what the engine raises.
 
         Without `deletes` it deletes nothing: a vendor in trouble that answers with nothing must not empty a table.
@@ -279,7 +304,9 @@ def _is_equal(finding: Finding, facts: Facts, outcomes: Mapping[str, Outcome]) -
 
 
 def _is_there(finding: Finding, facts: Facts, _outcomes: Mapping[str, Outcome]) -> str | None:
-    """Why a row still has no record."""
+    """Why a row still has no record, or one that does not take what was sent of it."""
     remote_id, local_id = finding.remote_id or "", finding.local_id or ""
-    is_settled = not facts.is_tied(remote_id) and (local_id not in facts.rows or local_id in facts.records)
-    return None if is_settled else facts.problems.get(remote_id) or facts.row_problems.get(local_id) or STILL
+    is_gone = local_id not in facts.rows
+    if not facts.is_tied(remote_id) and (is_gone or local_id in facts.records):
+        return None if is_gone else facts.row_problems.get(local_id)
+    return facts.problems.get(remote_id) or facts.row_problems.get(local_id) or finding.obstacle or STILL
