@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ __all__ = ["airflow"]
 pytestmark = pytest.mark.timeout(600)
 
 ENTITIES = ("product", "inventory", "price")
+DAG_IDS = ("veekaart__full", *(f"veekaart__{entity}" for entity in ENTITIES))
 STOCK = """
 INSERT INTO app.stock (product_id, warehouse, quantity, reserved)
 SELECT id, warehouse, 40, 3 FROM (SELECT id FROM app.products WHERE price IS NOT NULL ORDER BY id LIMIT 20) p,
@@ -29,8 +31,9 @@ SELECT id, warehouse, 40, 3 FROM (SELECT id FROM app.products WHERE price IS NOT
 """
 
 
-def connect(airflow: Airflow) -> None:
-    """The store as a second connection of the demo."""
+@pytest.fixture
+def shop(airflow: Airflow) -> Iterator[Airflow]:
+    """The store as a second connection of the demo; the tests after this one find the demo without it."""
     lines = dict(line.split("=", 1) for line in (airflow.demo.home / "env").read_text().splitlines() if "=" in line)
     airflow.api("POST", "/pools", {"name": "erpflow_veekaart", "slots": 2})
     fields = {"connection_id": "shop", "conn_type": "veekaart", "host": f"{airflow.sandbox}/veekaart"}
@@ -45,8 +48,15 @@ def connect(airflow: Airflow) -> None:
             note_started(session, config.id, datetime.now(UTC))  # nothing is due of the interval that has just ended
     with psycopg.connect(lines["ERPFLOW_DATABASE_URL"], autocommit=True) as session:
         session.execute(STOCK.encode())
-    for dag_id in ("veekaart__full", *(f"veekaart__{entity}" for entity in ENTITIES)):
+    for dag_id in DAG_IDS:
         airflow.api("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+    yield airflow
+    for dag_id in DAG_IDS:
+        airflow.api("PATCH", f"/dags/{dag_id}", {"is_paused": True})
+    with psycopg.connect(lines["ERPFLOW_DATABASE_URL"], autocommit=True) as session:
+        session.execute("DELETE FROM erpflow.erp_connections WHERE name = 'shop'")
+        session.execute("DELETE FROM app.stock")
+    airflow.api("DELETE", "/connections/shop")
 
 
 def rows_at_store(airflow: Airflow, table: str) -> dict[str, dict[str, object]]:
@@ -54,9 +64,9 @@ def rows_at_store(airflow: Airflow, table: str) -> dict[str, dict[str, object]]:
     return {row["sku"]: row for row in answer.json()["rows"]}
 
 
-def test_a_full_sync_sends_products_then_stock_then_prices(airflow: Airflow) -> None:
+def test_a_full_sync_sends_products_then_stock_then_prices(shop: Airflow) -> None:
+    airflow = shop
     before = {table: len(rows_at_store(airflow, table)) for table in ("products", "inventory", "pricing")}
-    connect(airflow)
 
     run = airflow.trigger("veekaart__full", connection="shop")
 
