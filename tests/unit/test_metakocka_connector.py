@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -180,6 +180,16 @@ def test_a_key_that_an_answer_repeats_does_not_land() -> None:
     assert landed.count == 1 and KEY.encode() not in landed.raw and b"***" in landed.raw
 
 
+@pytest.fixture
+def fresh_logging() -> Iterator[None]:
+    """Commands that were tested before have made the log quiet."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("fresh_logging")
 def test_a_document_that_went_to_another_partner_is_done_and_told() -> None:
     known = {"mk_id": "5", "customer": "Kupec"}
     connector, _ = connected(
