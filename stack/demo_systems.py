@@ -11,6 +11,11 @@ from typing import Final
 from erpflow.errors import ConfigError, suggestion
 
 
+def connection_of(system: str) -> str:
+    """The name of the demo's connection to a system."""
+    return f"{system}_demo"
+
+
 @dataclass(frozen=True, slots=True)
 class Sync:
     """One sync of the demo."""
@@ -24,7 +29,7 @@ class Sync:
 
     @property
     def connection(self) -> str:
-        return f"{self.system}_demo"
+        return connection_of(self.system)
 
     @property
     def mapping(self) -> Path:
@@ -49,8 +54,7 @@ class System:
 
     @property
     def connection(self) -> str:
-        """The name of its connection."""
-        return f"{self.name}_demo"
+        return connection_of(self.name)
 
     @property
     def pool(self) -> str:

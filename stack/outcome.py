@@ -36,7 +36,7 @@ SELECT EXISTS (
     SELECT FROM erpflow.erp_sync_logs l JOIN erpflow.erp_sync_logs now ON now.id = %s
     WHERE l.sync_config_id = now.sync_config_id AND l.started_at < now.started_at AND NOT l.dry_run
       AND l.kind = 'full' AND l.window_until IS NULL AND l.status IN ('completed', 'partial')
-      AND l.mapping_version = now.mapping_version)
+      AND l.mapping_version IS NOT DISTINCT FROM now.mapping_version)
 """
 
 

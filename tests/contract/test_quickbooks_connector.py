@@ -138,15 +138,16 @@ class TestQuickBooks(ConnectorContract):
         assert moved
         assert set(reading.ids) == set(company.modified("customer"))
 
-    def test_tokens_that_expire_in_the_middle_are_renewed_once_and_the_read_goes_on(
+    def test_tokens_that_expire_at_page_57_of_100_are_renewed_once_and_the_read_goes_on_there(
         self, connect: Connect, company: QuickBooksCompany
     ) -> None:
-        company.create("customer", 4 * self.page_size)
+        company.create("customer", 100 * self.page_size)
         pages = connect().read("customer", Window())
-        read = [next(pages), next(pages)]
+        read = [next(pages) for _ in range(57)]
         before = company.door("expire", {})["refreshes"]
         read += list(pages)
         assert company.door("expire", {})["refreshes"] == before + 1
+        assert len(read) >= 100
         assert sum(page.count for page in read) == len(company.modified("customer"))
 
     def test_no_token_is_in_a_log_or_an_error(

@@ -69,16 +69,17 @@ class TestZohoCrm(ConnectorContract):
 
     # -- tokens ------------------------------------------------------------------------------------------------------
 
-    def test_a_token_that_expires_between_two_pages_is_renewed_once_and_the_read_goes_on(
+    def test_a_token_that_expires_at_page_57_of_100_is_renewed_once_and_the_read_goes_on_there(
         self, connect: Connect, organisation: ZohoOrganisation
     ) -> None:
-        organisation.create("customer", 12 * self.page_size)
+        organisation.create("customer", 100 * self.page_size - len(organisation.modified("customer")))
 
         def expire(reading: Reading) -> None:
-            if len(reading.pages) == 7:
+            if len(reading.pages) == 57:
                 organisation.door("tokens", {"expire": True})
 
         reading = read_all(connect(), "customer", after_page=expire)
+        assert len(reading.pages) >= 100
         assert sorted(reading.ids) == sorted(organisation.modified("customer"))
         assert organisation.tokens[next(iter(organisation.tokens))].refreshes == 2
 

@@ -17,6 +17,7 @@ from erpflow.errors import ConfigError
 from erpflow.mapping.load import load_mapping
 from erpflow.store.sync_logs import RunSummary
 from erpflow.vocabulary import Counts, Direction, SyncLogId, SyncStatus
+from stack.demo_merge import Merged
 from stack.demo_systems import SYSTEMS, Sync, System, chosen, waves
 from stack.lock import announce, only_demo
 from stack.outcome import Outcome, complaints, table_of
@@ -70,6 +71,35 @@ def test_a_sync_that_only_pushes_is_not_held_to_what_the_sandbox_had() -> None:
     pushed = replace(GOOD, mapping=MAPPING.model_copy(update={"direction": Direction.PUSH}))
 
     assert list(complaints(pushed, seeded=0)) == []
+
+
+@pytest.mark.parametrize(("linked", "is_right"), [(8, False), (9, True), (10, True), (11, False)])
+def test_a_version_that_is_older_than_what_is_applied_may_be_tied_or_not(linked: int, is_right: bool) -> None:
+    again = outcome(Counts(read=10, unchanged=9, ignored=1), linked=linked)
+
+    assert (list(complaints(again, seeded=10)) == []) is is_right
+
+
+MERGED = Merged(
+    remote_id="C1",
+    before={"name": "a", "company_name": "b", "tax_number": "c"},
+    there={"company_name": "B", "tax_number": "there"},
+    here={"name": "A", "tax_number": "here"},
+    now_there={"name": "A", "company_name": "B", "tax_number": "here"},
+    now_here={"name": "A", "company_name": "B", "tax_number": "here"},
+)
+
+
+def test_a_merge_is_right_when_both_sides_have_every_change_and_the_newer_of_a_field_both_changed() -> None:
+    assert list(MERGED.complaints()) == []
+
+
+@pytest.mark.parametrize(("side", "name", "value"), [("now_there", "name", "a"), ("now_here", "tax_number", "there")])
+def test_a_change_that_a_merge_lost_is_told(side: str, name: str, value: str) -> None:
+    wrong = replace(MERGED, **{side: getattr(MERGED, side) | {name: value}})
+
+    (complaint,) = wrong.complaints()
+    assert f"{name} is {value!r}" in complaint
 
 
 def test_the_first_system_is_done_before_the_others_run_side_by_side() -> None:

@@ -24,6 +24,10 @@ class VendorHook(HttpHook):
     FORM: ClassVar[dict[str, Any]] = {}
     FIELDS: ClassVar[dict[str, Any]] = {}
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.default_conn_name = f"{cls.conn_type}_default"
+
     @contextmanager
     def session(
         self, connector: type[Connector], *, tokens: Callable[[Account], Tokens] | None = None
@@ -53,8 +57,6 @@ class ErpNextHook(VendorHook):
     """ERPNext: the login is the API key, the password the API secret; they go as `Authorization: token key:secret`."""
 
     conn_type = "erpnext"
-    conn_name_attr = "http_conn_id"
-    default_conn_name = "erpnext_default"
     hook_name = "ERPNext"
 
     FORM: ClassVar[dict[str, Any]] = {
@@ -76,8 +78,6 @@ class MetakockaHook(VendorHook):
     """Metakocka: the login is the company ID, the password the secret key; they go in the body of every call."""
 
     conn_type = "metakocka"
-    conn_name_attr = "http_conn_id"
-    default_conn_name = "metakocka_default"
     hook_name = "Metakocka"
 
     FORM: ClassVar[dict[str, Any]] = {
@@ -91,8 +91,6 @@ class TallyHook(VendorHook):
     """Tally: no login; whoever reaches it may read and write the companies that are open there."""
 
     conn_type = "tally"
-    conn_name_attr = "http_conn_id"
-    default_conn_name = "tally_default"
     hook_name = "Tally"
 
     FORM: ClassVar[dict[str, Any]] = {
@@ -118,8 +116,6 @@ class VeeKaartHook(VendorHook):
     """VeeKaart: the password is the store's API key; it goes as `Authorization: Bearer …`."""
 
     conn_type = "veekaart"
-    conn_name_attr = "http_conn_id"
-    default_conn_name = "veekaart_default"
     hook_name = "VeeKaart"
 
     FORM: ClassVar[dict[str, Any]] = {
@@ -140,8 +136,6 @@ class SapB1Hook(VendorHook):
     """SAP Business One: a user of one company, signed in to its Service Layer with a session."""
 
     conn_type = "sap_b1"
-    conn_name_attr = "http_conn_id"
-    default_conn_name = "sap_b1_default"
     hook_name = "SAP Business One"
 
     FORM: ClassVar[dict[str, Any]] = {
@@ -182,8 +176,6 @@ class ZohoCrmHook(VendorHook):
     """Zoho CRM: the app's client id and secret; a person's consent comes with `erpflow connect`."""
 
     conn_type = "zoho_crm"
-    conn_name_attr = "http_conn_id"
-    default_conn_name = "zoho_crm_default"
     hook_name = "Zoho CRM"
 
     FORM: ClassVar[dict[str, Any]] = {
@@ -204,8 +196,6 @@ class QuickBooksHook(VendorHook):
     """QuickBooks Online: the login and the password are the app's; a person agrees with `erpflow connect`."""
 
     conn_type = "quickbooks"
-    conn_name_attr = "http_conn_id"
-    default_conn_name = "quickbooks_default"
     hook_name = "QuickBooks Online"
 
     FORM: ClassVar[dict[str, Any]] = {

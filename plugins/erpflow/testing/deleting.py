@@ -102,8 +102,9 @@ class DeletedFeedContract(ContractBase):
         connector = connect()
         times = read_trash(connector, trashed).times()
         moments = sorted(set(times.values()))
-        if len(moments) < 3:
+        if not moments:
             pytest.skip("the vendor does not say when it deleted them")
+        assert len(moments) >= 3, "the vendor has to delete at three moments at least, for there to be an edge inside"
         since, until = moments[len(moments) // 3], moments[-1]
         found = read_trash(connector, trashed, Window(since=since, until=until)).ids
         assert sorted(found) == sorted(name for name, time in times.items() if since <= time < until)
