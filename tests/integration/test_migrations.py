@@ -36,6 +36,8 @@ STATE_TABLES = {
     "erp_sync_configs",
     "erp_sync_logs",
     "erp_tenants",
+    "erp_tenant_members",
+    "erp_idempotency_keys",
     "erp_transform_templates",
     "erp_webhook_events",
     "erp_webhooks",

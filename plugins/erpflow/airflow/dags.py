@@ -59,10 +59,20 @@ def pool_of(system: str) -> str:
     return f"erpflow_{system}"
 
 
+def which() -> dict[str, Param]:
+    """The part of a form that says which sync configs a run is about."""
+    return {
+        "connection": Param(None, type=["null", "string"], title="Connection", description="Only this one; empty: all"),
+        "config": Param(
+            None, type=["null", "string"], title="Sync config", description="Only this one, by its id; empty: all"
+        ),
+    }
+
+
 def params() -> dict[str, Param]:
     """The form of a sync DAG."""
     return {
-        "connection": Param(None, type=["null", "string"], title="Connection", description="Only this one; empty: all"),
+        **which(),
         "full": Param(
             default=False, type="boolean", title="Full", description="Read everything, not only what changed"
         ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -21,12 +21,15 @@ from erpflow.connectors.account import Account
 from erpflow.connectors.base import Connector
 from erpflow.errors import ConfigError
 from erpflow.store.cipher import Cipher
+from erpflow.store.connections import ErpConnection
 from erpflow.store.database import Database
 from erpflow.store.rate_limits import PostgresLimiter
 from erpflow.store.sync_logs import SyncRun
 from erpflow.store.tokens import PostgresTokens
+from erpflow.store.vault import Vault
 from erpflow.sync.engine import Engine
 from erpflow.sync.landing import Folder
+from erpflow.vocabulary import ConnectionId
 
 DATABASE_CONNECTION = "erpflow_db"
 """The Airflow Connection of the application database."""
@@ -58,28 +61,44 @@ def landing_root() -> Folder:
     return cast("Folder", ObjectStoragePath(uri))
 
 
-@contextmanager
-def connector_for(run: SyncRun, db: Database) -> Iterator[Connector]:
+def connector_for(run: SyncRun, db: Database) -> AbstractContextManager[Connector]:
     """The vendor of a run, ready to be asked: the http provider's session, our transport, shared limits and tokens."""
-    connector = registry.connector_class(run.system)
-    hook = hook_class(run.system)(http_conn_id=run.airflow_conn_id)
+    return _vendor(run.system, run.airflow_conn_id, run.connection_id, db)
+
+
+def connect(row: ErpConnection) -> AbstractContextManager[Connector]:
+    """The vendor of a connection, likewise."""
+    return _vendor(row.system, row.airflow_conn_id, row.id, database())
+
+
+@contextmanager
+def _vendor(system: str, airflow_conn_id: str, connection_id: ConnectionId, db: Database) -> Iterator[Connector]:
+    connector = registry.connector_class(system)
+    hook = hook_class(system)(http_conn_id=airflow_conn_id)
 
     def tokens(account: Account) -> PostgresTokens:
         from erpflow.connectors.oauth import oauth_client
 
         client = oauth_client(connector, account)
-        return PostgresTokens(db, run.connection_id, client, cipher=cipher(), on_secret=mask_secret)
+        return PostgresTokens(db, connection_id, client, cipher=cipher(), on_secret=mask_secret)
 
     with hook.session(connector, tokens=tokens) as (session, account):
         limits, counted_as = connector.spec.limits, connector.counted_as(account)
-        with closing(PostgresLimiter(db, run.connection_id, limits, account=counted_as)) as limiter:
+        with closing(PostgresLimiter(db, connection_id, limits, account=counted_as)) as limiter:
             yield registry.build(
-                run.system,
+                system,
                 session,
                 base_url=connector.address(account),
                 limiter=limiter,
                 private_networks=connector.may_reach_private(account),
             )
+
+
+def vault() -> Vault:
+    """Airflow's connections, to be written: this Airflow's own database and keys."""
+    url = conf.get("database", "sql_alchemy_conn", fallback="") or ""
+    metadata = Database(url, application_name="erpflow vault") if url.startswith("postgres") else None
+    return Vault(metadata, fernet_keys=conf.get("core", "fernet_key", fallback="") or "")
 
 
 def cipher() -> Cipher:

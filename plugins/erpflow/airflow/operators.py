@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from erpflow.airflow.approval import AskingOperator
 from erpflow.airflow.links import SyncLogLink
 from erpflow.errors import DeletesNeedApproval, SyncsFailed
-from erpflow.vocabulary import Direction, SyncLogId, SyncStatus
+from erpflow.vocabulary import Direction, SyncConfigId, SyncLogId, SyncStatus
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -56,7 +56,8 @@ class PlanOperator(BaseOperator):
         log.info("planned", syncs=len(planned), system=self.system, entity=self.entity)
         runs: dict[str, dict[str, str]] = {}
         for run in planned:
-            runs.setdefault(run.label, {"label": run.label})[run.direction] = run.log_id
+            # By the config: two tenants may call their connections alike.
+            runs.setdefault(run.config_id, {"label": run.label})[run.direction] = run.log_id
         return list(runs.values())
 
 
@@ -282,6 +283,7 @@ def run_request(context: Context) -> RunRequest:
     return RunRequest(
         kind=kind,
         connection=params.get("connection") or None,
+        config_id=SyncConfigId(params["config"]) if params.get("config") else None,
         full=bool(params.get("full")),
         since=_moment(params.get("since")),
         until=_moment(params.get("until")),

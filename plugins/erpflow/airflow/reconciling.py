@@ -15,7 +15,7 @@ from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, tas
 from airflow.sdk.exceptions import AirflowSkipException
 
 from erpflow.airflow.approval import AskingOperator
-from erpflow.airflow.dags import STEP, pool_of
+from erpflow.airflow.dags import STEP, pool_of, which
 from erpflow.airflow.links import SyncLogLink
 from erpflow.airflow.operators import SyncStepOperator, report_progress, run_request
 from erpflow.errors import DeletesNeedApproval, SyncsFailed
@@ -172,7 +172,7 @@ class FinishReconciliationsOperator(BaseOperator):
 def params() -> dict[str, Param]:
     """The form of a reconciliation."""
     return {
-        "connection": Param(None, type=["null", "string"], title="Connection", description="Only this one; empty: all"),
+        **which(),
         "repair": Param(
             default=False,
             type="boolean",

@@ -1,59 +1,73 @@
-"""The HTTP side of erpflow, mounted by the Airflow API server at /api/erp. Today: the page of a sync log.
+"""The HTTP side of erpflow: the REST API at /api/erp, and the routes that existing systems call at paths of their own.
 
-Who may call what is decided by whoever mounts the app: it passes the dependency that guards reading.
+Airflow's API server mounts it (`airflow/plugin.py`), or `erpflow serve` runs it alone. It knows neither: what it needs
+comes as Surroundings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
-from uuid import UUID
+from collections.abc import Iterable
 
-from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from fastapi.templating import Jinja2Templates
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
 
 from erpflow import __version__
-from erpflow.errors import ConfigError, ErpflowError
-from erpflow.store import rejects, sync_logs
-from erpflow.store.database import Database
-from erpflow.vocabulary import SyncLogId
+from erpflow.api.bounds import BoundedBodies
+from erpflow.api.idempotency import IdempotentRoute
+from erpflow.api.problems import RESPONSES, Problem, add_problems
+from erpflow.api.routers import api_keys, health, sync_logs
+from erpflow.api.surroundings import Surroundings
 
-TEMPLATES = Jinja2Templates(directory=Path(__file__).parents[1] / "ui" / "templates")
+ROUTERS = (health.router, sync_logs.router, api_keys.router)
 
-REJECTS_SHOWN = 100
+VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {}
+"""What other systems call at paths of their own, by the prefix they are mounted at."""
 
 
-def create_app(*, database: Callable[[], Database], may_look: Callable[..., Any]) -> FastAPI:
-    """The app. `may_look` is a FastAPI dependency that raises 401 or 403 for whoever may not read."""
-    app = FastAPI(title="erpflow", version=__version__, docs_url="/docs", redoc_url=None)
+def create_app(surroundings: Surroundings) -> FastAPI:
+    """The REST API, to be mounted at /api/erp."""
+    return _app("erpflow", surroundings, ROUTERS, docs=True)
 
-    @app.exception_handler(ErpflowError)
-    def problem(_request: Request, error: ErpflowError) -> Response:
-        """An error of the family as RFC 9457 problem details."""
-        body = {"title": type(error).__name__, "status": 503, "detail": str(error)}
-        return JSONResponse(body, status_code=503, media_type="application/problem+json")
 
-    @app.get("/sync-logs/{log_id}", dependencies=[Depends(may_look)])
-    def sync_log(request: Request, log_id: UUID) -> Response:
-        """One sync log: what was read, what became of it, and which records were rejected and why.
+def create_vendor_apps(surroundings: Surroundings) -> dict[str, FastAPI]:
+    """The apps of VENDOR_ROUTERS, by the prefix each is to be mounted at."""
+    return {
+        prefix: _app(f"erpflow {prefix}", surroundings, routers, docs=False)
+        for prefix, routers in VENDOR_ROUTERS.items()
+    }
 
-        A browser gets a page, a program JSON.
-        """
-        with database().session() as connection:
-            try:
-                summary = sync_logs.summary(connection, SyncLogId(str(log_id)))
-            except ConfigError as error:
-                raise HTTPException(404, str(error)) from error
-            refused = rejects.of_log(connection, SyncLogId(str(log_id)), limit=REJECTS_SHOWN)
-        facts = asdict(summary) | {"rejects": [asdict(reject) for reject in refused]}
-        if "text/html" not in request.headers.get("accept", ""):
-            return JSONResponse(facts)
-        page = TEMPLATES.TemplateResponse(request, "sync_log.html", {"log": summary, "rejects": refused})
-        return HTMLResponse(
-            bytes(page.body), headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        )
 
+def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter], *, docs: bool) -> FastAPI:
+    app = FastAPI(
+        title=title,
+        version=__version__,
+        docs_url="/docs" if docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if docs else None,
+        responses=RESPONSES,
+        middleware=[Middleware(BoundedBodies)],
+        separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.surroundings = surroundings
+    add_problems(app)
+    app.router.route_class = IdempotentRoute
+    for router in routers:
+        app.include_router(router)
+    _describe_problem(app)
     return app
+
+
+def _describe_problem(app: FastAPI) -> None:
+    """Put the schema of problems into the OpenAPI, to which every endpoint refers."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, object]:
+        known = app.openapi_schema is not None
+        schema = describe()
+        if not known:
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            schemas.setdefault("Problem", Problem.model_json_schema())
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -16,7 +16,8 @@ SELECT c.id::text, n.name, n.status, c.entity, c.direction, c.enabled, c.every, 
 FROM erpflow.erp_sync_configs c JOIN erpflow.erp_connections n ON n.id = c.connection_id
 WHERE n.system = %(system)s AND c.entity = %(entity)s
   AND (%(connection)s::text IS NULL OR n.name = %(connection)s)
-ORDER BY n.name
+  AND (%(config)s::uuid IS NULL OR c.id = %(config)s)
+ORDER BY n.name, c.id
 """
 
 CONNECTIONS = "SELECT name FROM erpflow.erp_connections WHERE system = %s ORDER BY name"
@@ -52,9 +53,17 @@ class Candidate:
         return self.enabled and self.connection_status != "disabled"
 
 
-def candidates(connection: psycopg.Connection[Any], *, system: str, entity: str, name: str | None) -> list[Candidate]:
-    """The sync configs of a system's entity; only those of the connection called `name`, if given."""
-    rows = connection.execute(CANDIDATES, {"system": system, "entity": entity, "connection": name}).fetchall()
+def candidates(
+    connection: psycopg.Connection[Any],
+    *,
+    system: str,
+    entity: str,
+    name: str | None,
+    config_id: SyncConfigId | None = None,
+) -> list[Candidate]:
+    """The sync configs of a system's entity; only those of the connection called `name`, or that one, if given."""
+    values = {"system": system, "entity": entity, "connection": name, "config": config_id}
+    rows = connection.execute(CANDIDATES, values).fetchall()
     return [
         Candidate(config, connection_name, status, entity, Direction(direction), *rest)
         for config, connection_name, status, entity, direction, *rest in rows

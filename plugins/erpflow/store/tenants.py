@@ -16,6 +16,21 @@ _INSERT: Final = """
 INSERT INTO erpflow.erp_tenants (slug, name) VALUES (%s, %s) RETURNING id::text, slug, name, created_at
 """
 
+_ACTING_FOR: Final = """
+SELECT t.id::text FROM erpflow.erp_tenants t
+LEFT JOIN erpflow.erp_tenant_members m ON m.tenant_id = t.id AND m.user_name = %(user)s
+WHERE (%(slug)s::text IS NULL OR t.slug = %(slug)s)
+  AND (%(any)s OR m.user_name IS NOT NULL
+       OR t.slug = 'default' AND NOT EXISTS (SELECT FROM erpflow.erp_tenant_members o WHERE o.tenant_id = t.id))
+ORDER BY m.user_name IS NULL, t.slug <> 'default', t.slug LIMIT 1
+"""
+_ADD_MEMBER: Final = """
+INSERT INTO erpflow.erp_tenant_members (tenant_id, user_name) VALUES (%s, %s) ON CONFLICT DO NOTHING
+"""
+_REMOVE_MEMBER: Final = """
+DELETE FROM erpflow.erp_tenant_members WHERE tenant_id = %s AND user_name = %s RETURNING user_name
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
@@ -53,3 +68,26 @@ def add_tenant(connection: psycopg.Connection[Any], slug: str, *, name: str) -> 
         ) from None
     assert row is not None  # noqa: S101  (INSERT … RETURNING gives a row or raises)
     return Tenant(*row)
+
+
+def acting_for(
+    connection: psycopg.Connection[Any], user_name: str, *, slug: str | None, any_tenant: bool
+) -> TenantId | None:
+    """The tenant that one of Airflow's users acts for; None when there is no such tenant, or it is not theirs.
+
+    Without `slug`: the default tenant, or the only one the user belongs to. The default tenant is everybody's as long
+    as it has no members. `any_tenant`: the user may act for all of them.
+    """
+    values = {"user": user_name, "slug": slug, "any": any_tenant}
+    row = connection.execute(_ACTING_FOR, values).fetchone()
+    return TenantId(row[0]) if row else None
+
+
+def add_member(connection: psycopg.Connection[Any], tenant_id: TenantId, user_name: str) -> None:
+    """Let one of Airflow's users act for a tenant."""
+    connection.execute(_ADD_MEMBER, (tenant_id, user_name))
+
+
+def remove_member(connection: psycopg.Connection[Any], tenant_id: TenantId, user_name: str) -> bool:
+    """Take that back; whether it was so."""
+    return connection.execute(_REMOVE_MEMBER, (tenant_id, user_name)).fetchone() is not None

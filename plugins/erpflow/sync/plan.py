@@ -20,7 +20,7 @@ from erpflow.store import planning, reject_retries, sync_logs
 from erpflow.store.planning import Candidate
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import OpenRequest
-from erpflow.vocabulary import Direction, SyncLogId, Window
+from erpflow.vocabulary import Direction, SyncConfigId, SyncLogId, Window
 
 log = structlog.get_logger(__name__)
 
@@ -31,11 +31,13 @@ class RunRequest:
 
     `interval` is the data interval of a scheduled run or a backfill. `attempt_key` names this attempt, so that planning
     it twice opens its logs once. `cleared`: a person wants this run again, so `every` does not hold it back.
+    `connection` and `config_id` say which configs it is about; without them, all of the system's entity.
     `reject_ids`: try just these rejects again. `replay`: run the pages of that sync log again.
     """
 
     kind: str
     connection: str | None = None
+    config_id: SyncConfigId | None = None
     full: bool = False
     since: datetime | None = None
     until: datetime | None = None
@@ -78,11 +80,12 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """One sync to run: the id of its log, a label that people recognise, and its direction."""
+    """One sync to run: the id of its log, a label that people recognise, its direction, and its config."""
 
     log_id: SyncLogId
     label: str
     direction: str
+    config_id: SyncConfigId
 
 
 def plan(connection: Connection, request: RunRequest, *, system: str, entity: str, now: datetime) -> list[PlannedRun]:
@@ -92,9 +95,7 @@ def plan(connection: Connection, request: RunRequest, *, system: str, entity: st
     another entity, or dates that contradict each other.
     """
     _check(request)
-    found = planning.candidates(connection, system=system, entity=entity, name=request.connection)
-    if request.connection is not None:
-        check_named(connection, request.connection, found, system=system, entity=entity)
+    found = named_candidates(connection, request, system=system, entity=entity)
     planned: list[PlannedRun] = []
     for candidate in found:
         directions = request.directions(candidate.direction)
@@ -107,7 +108,8 @@ def plan(connection: Connection, request: RunRequest, *, system: str, entity: st
                 if log_id is not None and request.reads_on:
                     planning.note_started(connection, candidate.config_id, now)
             if log_id is not None:
-                planned.append(PlannedRun(log_id, f"{candidate.connection} {entity}", direction.value))
+                label = f"{candidate.connection} {entity}"
+                planned.append(PlannedRun(log_id, label, direction.value, candidate.config_id))
     if not planned and request.direction is None and (request.reject_ids or request.replay):
         what = f"The sync log {request.replay} is not" if request.replay else "None of these rejects is an open one"
         raise ConfigError(f"{what} of an active sync of {system} {entity}. Nothing was done.")
@@ -181,7 +183,26 @@ def _check(request: RunRequest) -> None:
         raise ConfigError(f"{' and '.join(among)} say each for itself what to sync. Leave all but one out.")
 
 
-def check_named(connection: Connection, name: str, found: list[Candidate], *, system: str, entity: str) -> None:
+def named_candidates(connection: Connection, request: RunRequest, *, system: str, entity: str) -> list[Candidate]:
+    """The sync configs a request is about: the one it names, those of the connection it names, or all of the entity.
+
+    Raises ConfigError when the one it names is not there, or is switched off.
+    """
+    found = planning.candidates(
+        connection, system=system, entity=entity, name=request.connection, config_id=request.config_id
+    )
+    if request.config_id is not None:
+        if not any(candidate.is_active for candidate in found):
+            raise ConfigError(
+                f"There is no active sync config {request.config_id} of {system} {entity}: it was deleted, or it or "
+                f"its connection is switched off."
+            )
+    elif request.connection is not None:
+        _check_named(connection, request.connection, found, system=system, entity=entity)
+    return found
+
+
+def _check_named(connection: Connection, name: str, found: list[Candidate], *, system: str, entity: str) -> None:
     """Raises ConfigError when a request names a connection that is not among those `found`, or is switched off."""
     known = planning.connection_names(connection, system)
     if name not in known:

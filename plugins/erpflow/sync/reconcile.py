@@ -15,7 +15,7 @@ import structlog
 
 from erpflow.connectors.base import Connector
 from erpflow.errors import ConfigError
-from erpflow.store import attempts, planning, reconciliations, sync_logs
+from erpflow.store import attempts, reconciliations, sync_logs
 from erpflow.store.comparing import Comparer
 from erpflow.store.database import Database
 from erpflow.store.pull import Connection
@@ -25,7 +25,7 @@ from erpflow.sync.compare import Comparison, Subject
 from erpflow.sync.extract import OnPage, extract, reader
 from erpflow.sync.findings import Finding, FindingsLanding, finding
 from erpflow.sync.landing import Extracted, Landing
-from erpflow.sync.plan import PlannedRun, RunRequest, check_named
+from erpflow.sync.plan import PlannedRun, RunRequest, named_candidates
 from erpflow.sync.pull import Progress, finish
 from erpflow.sync.repair import Repairer
 from erpflow.vocabulary import Direction, FindingKind, SyncLogId, Window
@@ -59,11 +59,8 @@ def plan_reconciliations(
 
     `repairs`: the kinds of findings to repair. Raises ConfigError for a connection that there is not, or that is off.
     """
-    found = planning.candidates(connection, system=system, entity=entity, name=request.connection)
-    if request.connection is not None:
-        check_named(connection, request.connection, found, system=system, entity=entity)
     planned = []
-    for candidate in found:
+    for candidate in named_candidates(connection, request, system=system, entity=entity):
         if not candidate.is_active:
             continue
         with connection.transaction():
@@ -82,7 +79,7 @@ def plan_reconciliations(
                 ),
             )
             reconciliations.open_reconciliation(connection, log_id, repairs)
-        planned.append(PlannedRun(log_id, f"{candidate.connection} {entity}", KIND))
+        planned.append(PlannedRun(log_id, f"{candidate.connection} {entity}", KIND, candidate.config_id))
     return planned
 
 

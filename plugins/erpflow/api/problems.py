@@ -1,0 +1,130 @@
+"""Errors as problem details. Source: RFC 9457."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from erpflow import errors
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: dict[type[errors.ErpflowError], HTTPStatus] = {
+    errors.ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.RecordRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.DeletesNeedApproval: HTTPStatus.CONFLICT,
+    errors.AlreadyRunning: HTTPStatus.CONFLICT,
+    errors.StaleVersion: HTTPStatus.CONFLICT,
+    errors.AuthFailed: HTTPStatus.BAD_GATEWAY,
+    errors.PermissionDenied: HTTPStatus.BAD_GATEWAY,
+    errors.ProtocolError: HTTPStatus.BAD_GATEWAY,
+    errors.VendorUnavailable: HTTPStatus.BAD_GATEWAY,
+    errors.RateLimited: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""What each error of the family is to a program; a class that is not here counts as its parent."""
+
+
+class Problem(BaseModel):
+    """Problem details: `code` for programs, `detail` for people, `field` where one value is to blame."""
+
+    title: str
+    status: int
+    code: str
+    detail: str
+    field: str | None = None
+    errors: list[dict[str, Any]] | None = Field(default=None, description="Every value that was refused")
+
+
+class ApiError(Exception):
+    """An answer other than success: its status, a code that programs compare, a sentence for people."""
+
+    def __init__(self, status: int, code: str, detail: str, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.field = field
+
+
+def not_found(what: str, id_: object) -> ApiError:
+    """The answer for what is not there, and for what is another tenant's: nobody can tell which."""
+    return ApiError(HTTPStatus.NOT_FOUND, "not_found", f"There is no {what} {id_}.")
+
+
+def answer(status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    """A problem as a response. `more`: `field`, `errors`."""
+    body = {"title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
+    body |= {name: value for name, value in more.items() if value is not None}
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def add_problems(app: FastAPI) -> None:
+    """Let an app answer every error as a problem, and say so in its OpenAPI."""
+    app.add_exception_handler(ApiError, _of_api)
+    app.add_exception_handler(errors.ErpflowError, _of_family)
+    app.add_exception_handler(RequestValidationError, _of_request)
+    app.add_exception_handler(HTTPException, _of_http)
+
+
+def _of_api(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101  (it is registered for this class)
+    return answer(error.status, error.code, error.detail, field=error.field)
+
+
+def _of_family(_request: Request, error: Exception) -> Response:
+    kind = next((kind for kind in type(error).__mro__ if kind in STATUS), None)
+    status = STATUS[kind] if kind is not None else HTTPStatus.INTERNAL_SERVER_ERROR
+    headers = {}
+    if isinstance(error, errors.RateLimited):
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    elif status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "5"
+    problems = None
+    if isinstance(error, errors.RecordRejected):
+        problems = [{"field": p.field, "code": p.rule, "detail": p.message} for p in error.problems]
+    return answer(status, _code(type(error).__name__), str(error), headers=headers, errors=problems)
+
+
+def _of_request(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  (it is registered for this class)
+    found = [
+        {"field": ".".join(map(str, one["loc"][1:] or one["loc"])), "code": one["type"], "detail": one["msg"]}
+        for one in error.errors()
+    ]
+    first = found[0]
+    where = f"{first['field']}: " if first["field"] else ""
+    return answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{where}{first['detail']}", field=first["field"], errors=found
+    )
+
+
+def _of_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  (it is registered for this class)
+    headers = dict(error.headers or {})
+    code = HTTPStatus(error.status_code).name.lower()
+    return answer(error.status_code, code, str(error.detail), headers=headers)
+
+
+def _code(name: str) -> str:
+    """`ConfigError` is `config_error`."""
+    return "".join(f"_{sign.lower()}" if sign.isupper() else sign for sign in name).lstrip("_")
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status in (400, 401, 403, 404, 409, 413, 422, 502, 503)
+}
+"""What every endpoint may answer besides success."""

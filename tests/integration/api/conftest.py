@@ -1,0 +1,36 @@
+"""What tests of the API share: one to call, with an ERPNext connection or without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.calling import Api, serve
+from tests.integration.conftest import Installation
+from tests.integration.conftest import connected as connected  # fixtures of the folder above, for this one too
+from tests.integration.conftest import installation as installation
+from tests.integration.conftest import sandbox as sandbox
+from tests.integration.conftest import sandbox_process as sandbox_process
+
+
+def _served(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    for name in set(os.environ) - set(installation.environment):
+        monkeypatch.delenv(name)
+    for name, value in installation.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(installation.home)
+    yield from serve(installation.database)
+
+
+@pytest.fixture
+def api(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """The API of an installation that has nothing yet."""
+    yield from _served(installation, monkeypatch)
+
+
+@pytest.fixture
+def erpnext_api(connected: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """The API of an installation with the connection `demo` to the ERPNext sandbox."""
+    yield from _served(connected, monkeypatch)
