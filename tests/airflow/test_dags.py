@@ -94,7 +94,7 @@ def test_every_dag_explains_itself_and_is_tagged(dags: dict[str, DAG], dag_id: s
     assert dag.doc_md is not None
     assert f"include/mappings/{system}/{entity}.yaml" in dag.doc_md
     assert set(dag.params) == {
-        "connection",
+        "connection", "config",
         "full",
         "since",
         "until",
@@ -137,7 +137,7 @@ def test_a_reconciliation_reads_compares_and_repairs_for_each_config_then_finish
     assert dag.doc_md is not None
     assert f"include/mappings/{system}/{entity}.yaml" in dag.doc_md
     assert {"erpflow", system, entity, "reconcile"} == set(dag.tags)
-    assert set(dag.params) == {"connection", "repair", "kinds", "allow_deletes"}
+    assert set(dag.params) == {"connection", "config", "repair", "kinds", "allow_deletes"}
     assert (dag.max_active_runs, dag.catchup) == (1, False)
 
 

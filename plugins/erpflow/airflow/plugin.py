@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from erpflow.airflow import environment
 from erpflow.airflow.links import SyncLogLink
-from erpflow.airflow.notify import base_url
-from erpflow.airflow.people import person
-from erpflow.airflow.triggering import InProcess
-from erpflow.api.app import create_app, create_vendor_apps
-from erpflow.api.surroundings import Surroundings
-from erpflow.store.tenancy import TenantDatabase
 
 
-def _surroundings() -> Surroundings:
-    return Surroundings(
+@cache
+def apps() -> list[dict[str, Any]]:
+    """The apps that the API server mounts. Only it asks for them: tasks load this plugin too, and must not wait."""
+    from erpflow.airflow import environment
+    from erpflow.airflow.notify import base_url
+    from erpflow.airflow.people import person
+    from erpflow.airflow.triggering import InProcess
+    from erpflow.api.app import create_app, create_vendor_apps
+    from erpflow.api.surroundings import Surroundings
+    from erpflow.store.tenancy import TenantDatabase
+
+    around = Surroundings(
         database=TenantDatabase(environment.database),
         vault=environment.vault,
         cipher=environment.cipher,
@@ -28,10 +32,6 @@ def _surroundings() -> Surroundings:
         person=person,
         public_url=base_url(),
     )
-
-
-def _apps() -> list[dict[str, Any]]:
-    around = _surroundings()
     vendors = create_vendor_apps(around)
     return [
         {"app": create_app(around), "url_prefix": "/api/erp", "name": "erpflow"},
@@ -39,9 +39,16 @@ def _apps() -> list[dict[str, Any]]:
     ]
 
 
+class _Apps:
+    """`fastapi_apps`, made when it is looked at."""
+
+    def __get__(self, _plugin: object, _owner: type) -> list[dict[str, Any]]:
+        return apps()
+
+
 class ErpflowPlugin(AirflowPlugin):
     """The plugin's name and parts. Source: Airflow's "Plugins" page."""
 
     name = "erpflow"
-    fastapi_apps: list[dict[str, Any]] = _apps()
+    fastapi_apps = _Apps()
     operator_extra_links: list[Any] = [SyncLogLink()]  # noqa: RUF012
