@@ -94,7 +94,8 @@ def test_every_dag_explains_itself_and_is_tagged(dags: dict[str, DAG], dag_id: s
     assert dag.doc_md is not None
     assert f"include/mappings/{system}/{entity}.yaml" in dag.doc_md
     assert set(dag.params) == {
-        "connection", "config",
+        "connection",
+        "config",
         "full",
         "since",
         "until",
