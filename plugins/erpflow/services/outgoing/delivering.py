@@ -121,7 +121,8 @@ def _settle(
     known.warning("message_not_taken", status=outcome.status, again_at=again_at)
     if failing_since is None:
         return
-    if reason := _why_given_up(outcome, failing_since, now):
+    # Only with a message that has had all its attempts: days on which nobody sent anything are not the receiver's.
+    if again_at is None and (reason := _why_given_up(outcome, failing_since, now)):
         deliveries.disable_receiver(connection, message, reason=reason)
         sweep.disabled += 1
         known.warning("subscription_disabled", reason=reason)

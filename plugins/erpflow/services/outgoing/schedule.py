@@ -21,7 +21,7 @@ LONGEST_WAIT: Final = timedelta(hours=24)
 """A receiver that asks for more patience than this is not given it."""
 
 GIVEN_UP_AFTER: Final = timedelta(days=5)
-"""A subscription to which nothing could be delivered for so long is disabled."""
+"""A subscription to which nothing could be delivered for so long is disabled with the next message that is dead."""
 
 
 def next_attempt(

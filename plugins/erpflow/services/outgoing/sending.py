@@ -137,6 +137,8 @@ def _broken(error: Exception, reach: Reach) -> str:
         reasons.append(under)
     if any(isinstance(each, urllib3.exceptions.NameResolutionError) for each in reasons):
         return "There is no such host."
+    if any(isinstance(each, urllib3.exceptions.NewConnectionError) for each in reasons):
+        return "Nobody takes a connection there."
     if any(isinstance(each, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for each in reasons):
         return f"No answer within {reach.timeout_s:g} seconds."
     if any(isinstance(each, requests.exceptions.SSLError | urllib3.exceptions.SSLError) for each in reasons):
