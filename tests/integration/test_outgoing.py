@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import chain, repeat
 from pathlib import Path
 from signal import SIGKILL
 
@@ -318,7 +319,7 @@ def test_a_sweep_ends_in_time_however_much_is_due(office: PostOffice) -> None:
     receiver = office.receiver()
     for _ in range(12):
         office.end_run()
-    ticks = iter([0.0, 1.0, delivering.SWEEP_S + 1.0])
+    ticks = chain([0.0, 1.0], repeat(delivering.SWEEP_S + 1.0))
     office.deliver(clock=lambda: next(ticks))
     assert len(receiver.ids) == deliveries.EACH
     assert office.deliver().delivered == 12 - deliveries.EACH

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 
@@ -75,8 +76,8 @@ SELECT d.id::text, d.subscription_id::text, s.url, d.event_id, d.type, d.payload
 FROM erpflow.erp_deliveries d JOIN erpflow.erp_subscriptions s ON s.id = d.subscription_id
 WHERE d.tenant_id = %(tenant)s
   AND (%(state)s::text IS NULL OR d.state = %(state)s)
-  AND (%(subscription)s::text IS NULL OR d.subscription_id::text = %(subscription)s)
-  AND (%(ids)s::text[] IS NULL OR d.id::text = ANY (%(ids)s))
+  AND (%(subscription)s::uuid IS NULL OR d.subscription_id = %(subscription)s)
+  AND (%(ids)s::uuid[] IS NULL OR d.id = ANY (%(ids)s))
 ORDER BY d.created_at DESC, d.id LIMIT %(limit)s
 """
 
@@ -85,8 +86,8 @@ UPDATE erpflow.erp_deliveries d
 SET state = 'pending', attempts = 0, settled_at = NULL, claimed_at = NULL, next_attempt_at = now()
 FROM erpflow.erp_subscriptions s
 WHERE d.tenant_id = %(tenant)s AND d.state = ANY (%(states)s) AND s.id = d.subscription_id AND s.active
-  AND (%(subscription)s::text IS NULL OR d.subscription_id::text = %(subscription)s)
-  AND (%(ids)s::text[] IS NULL OR d.id::text = ANY (%(ids)s))
+  AND (%(subscription)s::uuid IS NULL OR d.subscription_id = %(subscription)s)
+  AND (%(ids)s::uuid[] IS NULL OR d.id = ANY (%(ids)s))
 """
 
 _WAITING: Final = "SELECT count(*) FROM erpflow.erp_deliveries WHERE tenant_id = %s AND state = %s"
@@ -254,7 +255,7 @@ def _find(
     ids: list[DeliveryId] | None = None,
     limit: int,
 ) -> list[Delivery]:
-    given = {"tenant": tenant_id, "state": state, "subscription": subscription_id, "ids": ids, "limit": limit}
+    given = {"tenant": tenant_id, "state": state, **_chosen(subscription_id, ids), "limit": limit}
     return [_delivery(row) for row in connection.execute(_FIND, given)]
 
 
@@ -266,8 +267,23 @@ def _replay(
     subscription_id: SubscriptionId | None = None,
     ids: list[DeliveryId] | None = None,
 ) -> int:
-    given = {"tenant": tenant_id, "states": [*map(str, states)], "subscription": subscription_id, "ids": ids}
+    given = {"tenant": tenant_id, "states": [*map(str, states)], **_chosen(subscription_id, ids)}
     return connection.execute(_REPLAY, given).rowcount
+
+
+def _chosen(subscription_id: SubscriptionId | None, ids: list[DeliveryId] | None) -> dict[str, Any]:
+    return {
+        "subscription": None if subscription_id is None else _key(subscription_id),
+        "ids": None if ids is None else [_key(each) for each in ids],
+    }
+
+
+def _key(text: str) -> UUID:
+    """An id that somebody typed; one that cannot be an id is nobody's."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return UUID(int=0)
 
 
 def _claimed(row: Any) -> Claimed:

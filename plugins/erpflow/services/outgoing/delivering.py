@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -26,8 +26,8 @@ from erpflow.vocabulary import SubscriptionId
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE: Final = 8
-"""Messages that are under way at the same time."""
+AT_ONCE: Final = 16
+"""Messages that are under way at the same time; of one subscription at most `deliveries.EACH` of them."""
 SWEEP_S: Final = 45.0
 """How long a sweep claims more; the next one begins a minute after it."""
 
@@ -70,14 +70,18 @@ def deliver_due(
         )
     sender = _Sender(cipher, reach or Reach(private_allowed(), http_allowed()), on_secret)
     sweep, until = Sweep(), clock() + SWEEP_S
+    under_way: dict[Future[Outcome], Claimed] = {}
     with database.session() as connection, ThreadPoolExecutor(AT_ONCE, thread_name_prefix="outgoing") as pool:
-        while clock() < until:
-            claimed = deliveries.claim_due(connection, now=now(connection), limit=AT_ONCE, resting=sweep.resting)
-            if not claimed:
-                break
-            for message, outcome in zip(claimed, pool.map(sender.send, claimed), strict=True):
-                _settle(connection, message, outcome, sweep, now=now(connection), jitter=jitter())
-    return sweep
+        while True:
+            free = AT_ONCE - len(under_way)
+            if free and clock() < until:
+                busy = sweep.resting | {message.subscription_id for message in under_way.values()}
+                for message in deliveries.claim_due(connection, now=now(connection), limit=free, resting=busy):
+                    under_way[pool.submit(sender.send, message)] = message
+            if not under_way:
+                return sweep
+            for done in wait(under_way, return_when=FIRST_COMPLETED).done:
+                _settle(connection, under_way.pop(done), done.result(), sweep, now=now(connection), jitter=jitter())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import urllib3.exceptions
 from erpflow import __version__
 from erpflow.connectors.answer import Answer, excerpt, retry_after
 from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
-from erpflow.connectors.network import VARIABLE, public_only
+from erpflow.connectors.network import MOST_TRIED, VARIABLE, public_only
 from erpflow.connectors.redaction import redact
 from erpflow.connectors.signing import Unsigned
 from erpflow.errors import ConfigError
@@ -79,7 +79,7 @@ def post(
                         "User-Agent": f"erpflow/{__version__}",
                         **headers,
                     },
-                    timeout=(reach.timeout_s, reach.timeout_s),
+                    timeout=(reach.timeout_s / MOST_TRIED, reach.timeout_s),
                     allow_redirects=False,
                     stream=True,
                 )

@@ -121,6 +121,9 @@ CREATE FUNCTION erpflow.announce_opened() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     found record;
 BEGIN
+    IF NOT EXISTS (SELECT FROM erpflow.erp_subscriptions s WHERE s.active AND TG_ARGV[0] = ANY (s.events)) THEN
+        RETURN NULL;  -- the usual case, and a first load refuses records by the thousand
+    END IF;
     FOR found IN
         SELECT o.tenant_id, o.log_id, n.name, n.system, c.entity, count(*) AS records,
                coalesce(l.status = 'running', false) AS runs
