@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -206,15 +207,21 @@ def test_a_subscription_that_is_removed_while_a_run_writes_does_not_fail_the_run
     office: PostOffice, receiver: Receiver
 ) -> None:
     log = office.shop.plan()
-    with office.database.transaction() as run:
-        open_conflicts(run, log, conflict(1))
-        with office.database.connect(autocommit=True) as person:
-            person.execute("SET lock_timeout = '100ms'")
-            with pytest.raises(Exception, match="lock timeout"):
-                subscriptions.remove_subscription(person, receiver.subscription, tenant_id=DEFAULT_TENANT)
-    with office.database.session() as connection:
-        subscriptions.remove_subscription(connection, receiver.subscription, tenant_id=DEFAULT_TENANT)
-        open_conflicts(connection, log, conflict(2))
+
+    def run() -> None:
+        with office.database.session() as connection:
+            open_conflicts(connection, log, conflict(1))
+
+    with ThreadPoolExecutor(1) as pool:
+        with office.database.transaction() as person:
+            subscriptions.remove_subscription(person, receiver.subscription, tenant_id=DEFAULT_TENANT)
+            writing = pool.submit(run)
+            while not office.shop.rows(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ):
+                assert not writing.done(), "it did not wait for who removes"
+        writing.result(timeout=10)
+    assert office.shop.rows("SELECT status FROM erpflow.erp_conflicts") == [("open",)]
     assert office.all() == []
 
 
