@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from erpflow.store.connections import ConnectionStatus
 from erpflow.store.database import Database
 from erpflow.store.deliveries import Connection
 from erpflow.store.sync_logs import load_run
+from erpflow.store.tenancy import TenantDatabase
 from erpflow.store.tenants import add_tenant
 from erpflow.testing.server import Reply
 from erpflow.vocabulary import DEFAULT_TENANT, ConflictKind, DeliveryState, EventType, SyncLogId, SyncStatus
@@ -190,6 +192,20 @@ def test_a_connection_that_fails_is_told_once_until_it_has_worked_again(office: 
     office.deliver()
     assert [data(asked)["status"] for asked in receiver.asked] == ["error", "expired"]
     assert not any(b"canary-value-77" in asked.body for asked in receiver.asked)
+
+
+def test_what_a_tenants_own_request_brings_about_is_told_to_that_tenant(office: PostOffice, receiver: Receiver) -> None:
+    with closing(TenantDatabase(lambda: office.database)) as tenanted:
+        with tenanted.session(DEFAULT_TENANT) as connection:
+            row = connections.get_connection(connection, "shop")
+            connections.set_status(connection, row.id, ConnectionStatus.ERROR)
+            assert len(subscriptions.list_subscriptions(connection, tenant_id=DEFAULT_TENANT)) == 1
+        with office.database.session() as owner:
+            other = add_tenant(owner, "other", name="Other").id
+        with tenanted.session(other) as connection:
+            assert connection.execute("SELECT count(*) FROM erpflow.erp_deliveries").fetchone() == (0,)
+            assert connection.execute("DELETE FROM erpflow.erp_subscriptions").rowcount == 0
+    assert set(told(office, receiver)) == {"connection.failed"}
 
 
 def test_a_disabled_subscription_and_another_tenants_are_told_nothing(office: PostOffice, receiver: Receiver) -> None:

@@ -161,3 +161,6 @@ END $$;
 CREATE TRIGGER announce AFTER UPDATE OF status ON erpflow.erp_connections FOR EACH ROW
     WHEN (NEW.status IN ('expired', 'error') AND OLD.status NOT IN ('expired', 'error'))
     EXECUTE FUNCTION erpflow.announce_connection();
+
+SELECT erpflow.keep_tenants_apart('erpflow.erp_subscriptions');
+SELECT erpflow.keep_tenants_apart('erpflow.erp_deliveries');
