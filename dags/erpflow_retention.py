@@ -13,6 +13,7 @@ dag = retention_dag(
         "rejects": 180,
         "conflicts": 180,
         "events": 30,
+        "deliveries": 30,
         "logs": 180,
     },
 )

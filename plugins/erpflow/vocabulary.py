@@ -15,6 +15,8 @@ SyncConfigId = NewType("SyncConfigId", str)
 SyncLogId = NewType("SyncLogId", str)
 RemoteId = NewType("RemoteId", str)
 LocalId = NewType("LocalId", str)
+SubscriptionId = NewType("SubscriptionId", str)
+DeliveryId = NewType("DeliveryId", str)
 
 VendorRecord = Mapping[str, Any]
 """One record as the vendor sent it, decoded from JSON: the only bare dict that crosses a package boundary."""
@@ -134,6 +136,25 @@ class CauseKind(StrEnum):
     REJECTS = "rejects"
     DELETES = "deletes"
     LATE = "late"
+
+
+class EventType(StrEnum):
+    """What other programs are told of by webhook: once per cause, however many records it concerns."""
+
+    SYNC_COMPLETED = "sync.completed"
+    SYNC_PARTIAL = "sync.partial"
+    SYNC_FAILED = "sync.failed"
+    CONFLICT_OPENED = "conflict.opened"
+    REJECT_OPENED = "reject.opened"
+    CONNECTION_FAILED = "connection.failed"
+
+
+class DeliveryState(StrEnum):
+    """The state of one message to one subscription. `dead`: given up; a person may have it sent again."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ ENTITIES = {
 DAG_IDS = tuple(f"{system}__{entity}" for system, entities in ENTITIES.items() for entity in entities)
 IN_ORDER_IDS = ("veekaart__full",)
 RECONCILE_IDS = tuple(f"{dag_id}__reconcile" for dag_id in DAG_IDS)
-SERVICE_IDS = ("erpflow__watch", "erpflow__retention")
+SERVICE_IDS = ("erpflow__watch", "erpflow__outgoing", "erpflow__retention")
 
 HEAVY = (
     "pandas",
@@ -185,7 +185,10 @@ def test_a_full_sync_waits_for_each_entity_before_the_next(dags: dict[str, DAG],
     assert dag.schedule is None
 
 
-@pytest.mark.parametrize("file", [*(f"{system}.py" for system in ENTITIES), "erpflow_watch.py", "erpflow_retention.py"])
+SERVICE_FILES = ("erpflow_watch.py", "erpflow_outgoing.py", "erpflow_retention.py")
+
+
+@pytest.mark.parametrize("file", [*(f"{system}.py" for system in ENTITIES), *SERVICE_FILES])
 def test_parsing_imports_nothing_heavy(file: str) -> None:
     """A task parses its DAG file again: what is imported there is paid by every task."""
     program = (

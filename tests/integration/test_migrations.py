@@ -14,12 +14,22 @@ import pytest
 from erpflow.errors import ConfigError
 from erpflow.store.database import Database
 from erpflow.store.migrate import steps, upgrade
-from erpflow.vocabulary import DEFAULT_TENANT, CauseKind, Conflict, Direction, FindingKind, SyncStatus
+from erpflow.vocabulary import (
+    DEFAULT_TENANT,
+    CauseKind,
+    Conflict,
+    DeliveryState,
+    Direction,
+    EventType,
+    FindingKind,
+    SyncStatus,
+)
 
 STATE_TABLES = {
     "erp_api_keys",
     "erp_conflicts",
     "erp_connections",
+    "erp_deliveries",
     "erp_entity_sync_records",
     "erp_field_mappings",
     "erp_notifications",
@@ -33,6 +43,7 @@ STATE_TABLES = {
     "erp_reject_payloads",
     "erp_rejects",
     "erp_schema_version",
+    "erp_subscriptions",
     "erp_sync_configs",
     "erp_sync_logs",
     "erp_tenants",
@@ -208,6 +219,9 @@ def test_a_schema_of_a_newer_erpflow_is_left_alone(empty_database: Database) -> 
         ("erp_sync_logs", "status", SyncStatus),
         ("erp_reconciliation_findings", "kind", FindingKind),
         ("erp_notifications", "kind", CauseKind),
+        ("erp_deliveries", "type", EventType),
+        ("erp_deliveries", "state", DeliveryState),
+        ("erp_subscriptions", "events", EventType),
     ],
 )
 def test_a_column_takes_exactly_the_words_of_the_vocabulary(
@@ -222,7 +236,7 @@ def test_a_column_takes_exactly_the_words_of_the_vocabulary(
             """,
             [f"erpflow.{table}", column],
         ).fetchall()
-    allowed = set(re.findall(r"'([a-z_]+)'::text", definitions[0][0]))
+    allowed = set(re.findall(r"'([a-z_.]+)'::text", definitions[0][0]))
     assert allowed == {word.value for word in words}
 
 
@@ -351,3 +365,24 @@ def test_sync_logs_from_before_deletes_were_held_back_hold_none_back(empty_datab
     upgrade(empty_database, to="s004")
     with empty_database.transaction() as connection:
         assert connection.execute("SELECT deletes_waiting FROM erpflow.erp_sync_logs").fetchall() == [(0,)]
+
+
+def test_what_ended_before_programs_could_subscribe_is_not_told_afterwards(empty_database: Database) -> None:
+    upgrade(empty_database, to=steps()[steps().index("s011") - 1])
+    with empty_database.transaction() as connection:
+        config = a_config(connection)
+        for status in ("running", "failed"):
+            connection.execute(
+                "INSERT INTO erpflow.erp_sync_logs (tenant_id, sync_config_id, status) VALUES (%s, %s, %s)",
+                [DEFAULT_TENANT, config, status],
+            )
+    upgrade(empty_database, to="s011")
+    with empty_database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO erpflow.erp_subscriptions (tenant_id, url, events, secret)"
+            " VALUES (%s, 'https://example.com', '{sync.completed,sync.failed}', '')",
+            [DEFAULT_TENANT],
+        )
+        connection.execute("UPDATE erpflow.erp_sync_logs SET status = 'completed' WHERE status = 'running'")
+        told = connection.execute("SELECT type FROM erpflow.erp_deliveries").fetchall()
+    assert told == [("sync.completed",)]

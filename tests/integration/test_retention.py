@@ -153,9 +153,10 @@ def test_the_days_of_the_dag_are_those_of_the_documentation() -> None:
         "rejects": 180,
         "conflicts": 180,
         "events": 30,
+        "deliveries": 30,
         "logs": 180,
     }
-    assert set(store.settled_kinds()) == {"attempts", "rejects", "conflicts", "events"}
+    assert set(store.settled_kinds()) == {"attempts", "rejects", "conflicts", "events", "deliveries"}
 
 
 @SETTINGS
@@ -258,6 +259,33 @@ def test_conflicts_and_events_go_when_they_are_done_and_old(
     assert house.purge(Kept.EVENTS).removed == len(events) - len(kept_events)
     assert house.ids("conflicts") == kept_conflicts
     assert house.ids("webhook_events") == kept_events
+
+
+@SETTINGS
+@given(rows=st.lists(st.tuples(st.sampled_from(["pending", "delivered", "dead"]), AGES), min_size=5, max_size=30))
+def test_outgoing_messages_go_when_they_are_settled_and_old_and_their_subscription_stays(
+    house: House, rows: list[tuple[str, float]]
+) -> None:
+    house.shop.do("DELETE FROM erpflow.erp_subscriptions")
+    house.shop.do(
+        "INSERT INTO erpflow.erp_subscriptions (tenant_id, url, events, secret)"
+        " SELECT id, 'https://example.com', '{sync.failed}', 's' FROM erpflow.erp_tenants WHERE slug = 'default'"
+    )
+    kept = set()
+    for number, (state, age) in enumerate(rows):
+        at = NOW - age * DAY
+        [(row,)] = house.shop.rows_of(
+            "INSERT INTO erpflow.erp_deliveries (tenant_id, subscription_id, event_id, type, payload, state,"
+            " created_at, settled_at) SELECT tenant_id, id, %(event)s, 'sync.failed', '{}', %(state)s, %(at)s, %(done)s"
+            " FROM erpflow.erp_subscriptions RETURNING id::text",
+            {"event": f"msg_{number}", "state": state, "at": at, "done": None if state == "pending" else at},
+        )
+        if state == "pending" or age < 30:
+            kept.add(row)
+    assert house.purge(Kept.DELIVERIES, dry_run=True).removed == len(rows) - len(kept)
+    assert house.purge(Kept.DELIVERIES, batch=3).removed == len(rows) - len(kept)
+    assert house.ids("deliveries") == kept
+    assert len(house.ids("subscriptions")) == 1
 
 
 LOGS = st.tuples(

@@ -10,7 +10,7 @@ import pytest
 import requests
 import urllib3.util.connection
 
-from erpflow.connectors.network import VARIABLE, allowed_by, is_public
+from erpflow.connectors.network import MOST_TRIED, VARIABLE, allowed_by, is_public
 from erpflow.connectors.transport import ONE_ATTEMPT, Transport
 from erpflow.errors import ConfigError, ProtocolError, VendorUnavailable
 from erpflow.testing.server import Asked, Reply, ScriptedServer
@@ -26,6 +26,7 @@ class Names:
         self.answers: dict[str, list[list[str]]] = {}
         self.asked: list[str] = []
         self.connected: list[str] = []
+        self.refused = False
 
     def getaddrinfo(self, host: str, port: int, *args: Any, **kwargs: Any) -> list[Any]:
         self.asked.append(host)
@@ -57,7 +58,7 @@ def names(monkeypatch: pytest.MonkeyPatch, server: ScriptedServer) -> Names:
 
     def create_connection(address: tuple[str, int], *args: Any, **kwargs: Any) -> socket.socket:
         names.connected.append(address[0])
-        if address[0] == OTHER_PUBLIC:
+        if names.refused or address[0] == OTHER_PUBLIC:
             raise ConnectionRefusedError("nobody is there")
         with monkeypatch.context() as undone:
             undone.setattr(socket, "getaddrinfo", original)
@@ -157,6 +158,14 @@ def test_a_host_of_which_no_address_answers_is_an_outage(names: Names) -> None:
     with pytest.raises(VendorUnavailable) as raised:
         transport().request("GET", "/")
     assert not raised.value.maybe_done
+
+
+def test_of_a_name_with_hundreds_of_dead_addresses_only_a_few_are_waited_for(names: Names) -> None:
+    names.answers["erp.example.com"] = [[f"93.184.215.{last}" for last in (15, *range(20, 220))]]
+    names.refused = True
+    with pytest.raises(VendorUnavailable):
+        transport().request("GET", "/")
+    assert len(names.connected) == MOST_TRIED
 
 
 def test_a_name_that_does_not_exist_is_said_not_to(names: Names) -> None:

@@ -44,6 +44,7 @@ WHAT = {
     "rejects": ("Rejects", "Resolved or discarded, with the payloads they had"),
     "conflicts": ("Conflicts", "Resolved"),
     "events": ("Webhook events", "Processed"),
+    "deliveries": ("Outgoing messages", "Delivered, or given up"),
     "logs": ("Sync logs", "That nothing refers to; the newest of each sync stays"),
 }
 """The kinds in the order of their tasks: logs last, when what refers to them has gone."""

@@ -15,6 +15,7 @@ from erpflow.cli.connect import connect
 from erpflow.cli.connection import connection
 from erpflow.cli.connector import connector
 from erpflow.cli.db import db
+from erpflow.cli.delivery import delivery
 from erpflow.cli.history import history
 from erpflow.cli.mapping import mapping
 from erpflow.cli.plan import plan
@@ -22,6 +23,7 @@ from erpflow.cli.reconcile import reconcile
 from erpflow.cli.reject import reject
 from erpflow.cli.replay import replay
 from erpflow.cli.sandbox import sandbox
+from erpflow.cli.subscription import subscription
 from erpflow.cli.sync import sync
 from erpflow.cli.template import template
 from erpflow.cli.version import version
@@ -48,8 +50,8 @@ def erpflow(context: click.Context, *, debug: bool) -> None:
 
 
 COMMANDS = (
-    conflict, connect, connection, connector, db, history, mapping, plan, reconcile, reject, replay, sandbox, sync,
-    template, version,
+    conflict, connect, connection, connector, db, delivery, history, mapping, plan, reconcile, reject, replay, sandbox,
+    subscription, sync, template, version,
 )  # fmt: skip
 for command in COMMANDS:
     erpflow.add_command(command)

@@ -24,6 +24,8 @@ from erpflow.errors import ConfigError
 
 SETTING: Final = "allow_private_networks"
 VARIABLE: Final = "ERPFLOW_ALLOW_PRIVATE_NETWORKS"
+MOST_TRIED: Final = 4
+"""Addresses of one name that are tried: each takes a whole time-out, and whoever names them may name hundreds."""
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -128,12 +130,13 @@ def pinned(connection: HTTPConnection, connect: Callable[[], socket.socket]) -> 
 
 def _first(connection: HTTPConnection, addresses: list[str], connect: Callable[[], socket.socket]) -> socket.socket:
     """A connection to the first of the addresses that takes one."""
-    for place, address in enumerate(addresses, start=1):
+    tried = addresses[:MOST_TRIED]
+    for place, address in enumerate(tried, start=1):
         connection._dns_host = address
         try:
             return connect()
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
-            if place == len(addresses):
+            if place == len(tried):
                 raise
     raise AssertionError("a name that resolves has an address")
 

@@ -1,1 +1,2 @@
-"""What erpflow does besides syncing: it tells people what needs them, and forgets what nobody needs any more."""
+"""What erpflow does besides syncing: it tells people what needs them, and other programs what happened, and
+forgets what nobody needs any more."""

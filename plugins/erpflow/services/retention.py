@@ -1,4 +1,4 @@
-"""Forgets what nobody needs any more: landed pages, history, settled rejects, conflicts, attempts, events, old logs.
+"""Forgets what nobody needs any more: landed pages, history, what is settled, messages, events, old logs.
 
 Each kind goes in bounded batches with a short transaction each, so that no sync waits for it and a kill loses nothing
 but the rest of the work. Nothing is deleted that is open, running, the newest of its sync, or referred to.
@@ -38,6 +38,7 @@ class Kept(StrEnum):
     REJECTS = "rejects"
     CONFLICTS = "conflicts"
     EVENTS = "events"
+    DELIVERIES = "deliveries"
     LOGS = "logs"
 
 
@@ -48,6 +49,7 @@ DEFAULT_DAYS: Final = {
     Kept.REJECTS: 180,
     Kept.CONFLICTS: 180,
     Kept.EVENTS: 30,
+    Kept.DELIVERIES: 30,
     Kept.LOGS: 180,
 }
 

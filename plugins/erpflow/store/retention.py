@@ -22,6 +22,7 @@ _SETTLED: Final = {
     "attempts": ("erp_push_attempts", "state IN ('succeeded', 'failed', 'superseded') AND settled_at < %(before)s"),
     "rejects": ("erp_rejects", "status IN ('resolved', 'discarded') AND resolved_at < %(before)s"),
     "conflicts": ("erp_conflicts", "status = 'resolved' AND resolved_at < %(before)s"),
+    "deliveries": ("erp_deliveries", "state IN ('delivered', 'dead') AND settled_at < %(before)s"),
     "events": ("erp_webhook_events", "state IN ('applied', 'ignored') AND processed_at < %(before)s"),
 }
 
