@@ -80,7 +80,7 @@ def test_the_key_of_a_program_is_told_by_its_prefix(office: Office) -> None:
     office.look()
     [message] = office.inboxes[0].got
     assert message.subject == "[erpflow] API key erp_1a2b3c4d… (warehouse): its secret is 200 days old"
-    assert "POST /api-keys" in message.next_step
+    assert "POST /api/erp/api-keys" in message.next_step
     assert message.connection is None
 
 
