@@ -83,5 +83,6 @@ def _account(secret: KeptSecret) -> tuple[str, str]:
 def _program(secret: KeptSecret) -> tuple[str, str]:
     return (
         f"The API key {secret.told_by}… ({secret.name})",
-        "Make a new key (POST /api/erp/api-keys), give it to the program, and revoke this one (DELETE /api/erp/api-keys/…).",
+        "Make a new key (POST /api/erp/api-keys), give it to the program, and revoke this one: "
+        f"DELETE /api/erp/api-keys/{secret.id}",
     )
