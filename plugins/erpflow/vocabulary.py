@@ -127,7 +127,7 @@ class SyncStatus(StrEnum):
 
 
 class CauseKind(StrEnum):
-    """What a person is told about. Each is about one sync config, `late` about one DAG."""
+    """What a person is told about. Each is about one sync config, `late` about one DAG, `rotation` about one secret."""
 
     FAILED = "failed"
     PARTIAL = "partial"
@@ -136,6 +136,7 @@ class CauseKind(StrEnum):
     REJECTS = "rejects"
     DELETES = "deletes"
     LATE = "late"
+    ROTATION = "rotation"
 
 
 class EventType(StrEnum):

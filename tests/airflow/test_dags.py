@@ -30,6 +30,9 @@ SERVICE_IDS = ("erpflow__watch", "erpflow__outgoing", "erpflow__retention")
 HEAVY = (
     "pandas",
     "phonenumbers",
+    "openlineage",
+    "airflow.providers.openlineage",
+    "erpflow.airflow.lineage",
     "erpflow.mapping",
     "erpflow.services",
     "erpflow.store",

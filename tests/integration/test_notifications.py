@@ -116,6 +116,7 @@ def office(fresh_database: Database, tmp_path: Path) -> Office:
     """Two syncs, due every hour, that worked ten minutes ago, and one inbox."""
     office = Office(Shop(fresh_database, tmp_path), [Inbox()])
     office.shop.do("UPDATE erpflow.erp_sync_configs SET updated_at = '2026-01-01T00:00Z'")
+    office.shop.do("UPDATE erpflow.erp_connections SET secret_rotated_at = '2100-01-01T00:00Z'")
     for entity in ("customer", "order"):
         office.log(entity=entity, ago=10 * MINUTE)
     return office

@@ -184,3 +184,45 @@ def test_a_secret_cannot_be_read_by_accident(caplog: pytest.LogCaptureFixture) -
     with pytest.raises(TypeError):
         json.dumps(SHOP.password)
     assert pickle.loads(pickle.dumps(SHOP.password)) == SHOP.password  # noqa: S301  (tasks hand it to a child process)
+
+
+@pytest.mark.parametrize(
+    ("options", "secret_id"),
+    [
+        ("", "airflow/connections/shop"),
+        ('{"connections_prefix": "prod/erp/", "region_name": "eu-central-1"}', "prod/erp/shop"),
+        ('{"connections_prefix": "erp", "sep": "-"}', "erp-shop"),
+        ('{"connections_prefix": ""}', "shop"),
+        ("no JSON", "airflow/connections/shop"),
+    ],
+)
+def test_a_secret_that_only_airflow_can_see_is_handed_over_by_the_command_in_the_message(
+    metadata: Database, options: str, secret_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", backend)
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", options)
+    command = f"--secret-id {secret_id} --query SecretString --output text"
+    with pytest.raises(ConfigError, match="SecretsManagerBackend is asked by Airflow alone") as nowhere:
+        Vault.from_environment(tmp_path).read("shop")
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", metadata.url)
+    with pytest.raises(ConfigError) as not_in_the_table:
+        Vault.from_environment(tmp_path).read("shop")
+    for error in (nowhere, not_in_the_table):
+        assert f'AIRFLOW_CONN_SHOP="$(aws secretsmanager get-secret-value {command})" erpflow' in str(error.value)
+
+
+def test_of_another_backend_only_the_variable_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "airflow.providers.hashicorp.secrets.vault.VaultBackend")
+    with pytest.raises(ConfigError, match=r"VaultBackend is asked by Airflow alone.*into AIRFLOW_CONN_SHOP"):
+        Vault.from_environment(tmp_path).read("shop")
+
+
+def test_what_is_in_airflows_own_table_is_found_beside_a_backend(
+    metadata: Database, key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Vault(metadata, fernet_keys=key).write(SHOP)
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "any.Backend")
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", metadata.url)
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", key)
+    assert Vault.from_environment(tmp_path).read("shop") == SHOP

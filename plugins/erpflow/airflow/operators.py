@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 from airflow.sdk import Asset, AssetAlias, BaseOperator
@@ -21,6 +21,7 @@ from erpflow.errors import DeletesNeedApproval, SyncsFailed
 from erpflow.vocabulary import Direction, SyncConfigId, SyncLogId, SyncStatus
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk.definitions.context import Context
 
     from erpflow.sync.plan import RunRequest
@@ -144,12 +145,35 @@ class TransformOperator(SyncStepOperator):
             return {"chunks": job.transform()}
 
 
-class LoadOperator(AskingOperator):
+class TellsLineage:
+    """A step that tells what it read and wrote, column by column. Only the OpenLineage provider calls it."""
+
+    direction: ClassVar[Direction]
+    run: dict[str, str]
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """The data sets and counts of the sync log; None when the sync does not go this way."""
+        return self._lineage(failed=False)
+
+    def get_openlineage_facets_on_failure(self, _task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """The same of what was applied before it failed, and why it did."""
+        return self._lineage(failed=True)
+
+    def _lineage(self, *, failed: bool) -> OperatorLineage[Any, Any] | None:
+        if self.direction.value not in self.run:
+            return None
+        from erpflow.airflow.lineage import lineage_of_run
+
+        return lineage_of_run(SyncLogId(self.run[self.direction.value]), failed=failed)
+
+
+class LoadOperator(TellsLineage, AskingOperator):
     """Apply the chunks, each in one transaction with its counts and the cursor, then the vendor's deletes.
 
     Then tell who waits for the table. Many deletes are asked about first.
     """
 
+    direction = Direction.PULL
     template_fields: Sequence[str] = ("run",)
     operator_extra_links = (SyncLogLink(),)
 
@@ -194,9 +218,10 @@ class MapOperator(SyncStepOperator):
             return {"batches": job.transform()}
 
 
-class SendOperator(AskingOperator):
+class SendOperator(TellsLineage, AskingOperator):
     """Send the batches, each attempt recorded before it leaves. Many deletes are asked about first."""
 
+    direction = Direction.PUSH
     template_fields: Sequence[str] = ("run",)
     operator_extra_links = (SyncLogLink(),)
 

@@ -16,7 +16,7 @@ from erpflow.errors import ConfigError
 if TYPE_CHECKING:
     from erpflow.store.connections import ErpConnection
     from erpflow.store.database import Database
-    from erpflow.store.vault import Credentials, Vault
+    from erpflow.store.vault import Credentials
 
 
 @click.group()
@@ -63,7 +63,9 @@ def add(
         password = None if url is None or no_password else _password(from_stdin=password_stdin)
         extra = read_settings(settings, spec)
         if url is None:
-            _change_extra(vault, conn_id, extra)
+            known = vault.read(conn_id)
+            if extra:
+                vault.write(_changed(known, extra))
         else:
             vault.write(_credentials(conn_id, system, url, login=login, password=password, extra=extra))
     what = ", ".join(entities) if entities else f"nothing yet: there is no mapping in {mappings_folder() / system}"
@@ -80,14 +82,50 @@ def set_(name: str, *, settings: tuple[str, ...]) -> None:
     A setting that is a secret is given as its name alone, and asked for, or read as a line of standard input.
     """
     from erpflow.connectors.registry import connector_class
-    from erpflow.store import connections
+    from erpflow.store import connections, credentials
     from erpflow.store.vault import Vault
 
-    with database().session() as store:
+    vault, db = Vault.from_environment(home()), database()
+    with db.session() as store:
         row = connections.get_connection(store, name)
-    changed = read_settings(settings, connector_class(row.system).spec)
-    _change_extra(Vault.from_environment(home()), row.airflow_conn_id, changed)
+    spec = connector_class(row.system).spec
+    changed = read_settings(settings, spec)
+    known = _changed(vault.read(row.airflow_conn_id), changed)
+    with db.session() as store:
+        credentials.write_secret(store, vault, row.id, known, secret_settings=spec.secret_settings)
     click.echo(f"Changed {name}: {', '.join(changed)}.")
+    click.echo(f"Try it: erpflow connection test {name}")
+
+
+@connection.command()
+@click.argument("name")
+@click.option("--login", help="The new login, or API key, if that changes too.")
+@click.option("--password-stdin", is_flag=True, help="Read the password or API secret from standard input.")
+@click.option("--elsewhere", is_flag=True, help="It was changed in Airflow or its secrets backend: only note that.")
+def rotate(name: str, *, login: str | None, password_stdin: bool, elsewhere: bool) -> None:
+    """Put a new secret in place of the one of the account NAME, and count its age from now on."""
+    from erpflow.store import connections, credentials
+    from erpflow.store.vault import Secret, Vault
+
+    vault, db = Vault.from_environment(home()), database()
+    with db.session() as store:
+        row = connections.get_connection(store, name)
+    if elsewhere:
+        if login is not None or password_stdin:
+            raise ConfigError("With --elsewhere nothing is entered here: leave --login and --password-stdin out.")
+        with db.session() as store:
+            credentials.note_rotated(store, row.id)
+        click.echo(f"Noted that the secret of {name} was changed.")
+        return
+    known = vault.read(row.airflow_conn_id)
+    password = _password(from_stdin=password_stdin)
+    if not password:
+        raise ConfigError("No password or API secret came. Nothing was changed.")
+    changed = replace(known, login=login or known.login, password=Secret(password))
+    with db.session() as store:
+        if not credentials.write_secret(store, vault, row.id, changed):
+            raise ConfigError(f"This is the secret that {name} has already. Make a new one at the vendor first.")
+    click.echo(f"Changed the secret of {name}.")
     click.echo(f"Try it: erpflow connection test {name}")
 
 
@@ -182,12 +220,10 @@ def _credentials(
     )
 
 
-def _change_extra(vault: Vault, conn_id: str, changed: dict[str, str]) -> None:
-    """What is not named stays; an empty value goes. Raises ConfigError when there is no such Airflow connection."""
-    known = vault.read(conn_id)
-    extra = {name: value for name, value in {**known.extra, **changed}.items() if value != "" or name not in changed}
-    if changed:
-        vault.write(replace(known, extra=extra))
+def _changed(known: Credentials, settings: dict[str, str]) -> Credentials:
+    """With other settings: what is not named stays, an empty value goes."""
+    extra = {**known.extra, **settings}
+    return replace(known, extra={name: value for name, value in extra.items() if value != "" or name not in settings})
 
 
 def _password(*, from_stdin: bool) -> str:

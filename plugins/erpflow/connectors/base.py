@@ -227,12 +227,14 @@ class Connector(ABC):
     """Reads one system. `spec` is its data sheet; the methods are what the vendor does its own way.
 
     `page_size` in records, instead of the data sheet's. `oauth`: how access tokens are had, of a system with OAuth.
-    `private_networks`: its accounts may be inside our own network, as an ERP's usually is.
+    `private_networks`: its accounts may be inside our own network, as an ERP's usually is. `own_address`: each account
+    has one, so that the address tells whose data it is.
     """
 
     spec: ClassVar[ConnectorSpec]
     oauth: ClassVar[OAuthSpec | None] = None
     private_networks: ClassVar[bool] = True
+    own_address: ClassVar[bool] = True
 
     def __init__(self, transport: Transport, *, page_size: int | None = None) -> None:
         self._transport = transport

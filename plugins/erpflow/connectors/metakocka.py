@@ -82,6 +82,7 @@ _READ_ONE: Final[Mapping[str, ReadOne]] = {
 class Metakocka(Connector):
     """One company at Metakocka."""
 
+    own_address = False
     spec: ClassVar[ConnectorSpec] = ConnectorSpec(
         system="metakocka",
         title="Metakocka",

@@ -120,6 +120,7 @@ def _places(account: Account) -> Places:
 class QuickBooks(Connector):
     """One company of QuickBooks Online, read and written as the app a person connected it with."""
 
+    own_address = False
     spec: ClassVar[ConnectorSpec] = ConnectorSpec(
         system="quickbooks",
         title="QuickBooks Online",

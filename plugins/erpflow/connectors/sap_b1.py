@@ -36,6 +36,7 @@ from erpflow.vocabulary import RemoteId, VendorRecord, Window
 class SapB1(Connector):
     """One company of a Business One server, read and written as the user of the connection."""
 
+    own_address = False
     spec: ClassVar[ConnectorSpec] = ConnectorSpec(
         system="sap_b1",
         title="SAP Business One",

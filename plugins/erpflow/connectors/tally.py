@@ -132,6 +132,7 @@ ENTITIES: Final[Mapping[str, EntitySpec]] = {
 class Tally(Connector):
     """One company that is open at one Tally."""
 
+    own_address = False
     spec: ClassVar[ConnectorSpec] = ConnectorSpec(
         system="tally",
         title="Tally",

@@ -97,6 +97,7 @@ _HEADS_ONLY: Final = ("Modified_Time",)
 class ZohoCrm(Connector):
     """One organisation, read and written as the user who consented."""
 
+    own_address = False
     spec: ClassVar[ConnectorSpec] = ConnectorSpec(
         system="zoho_crm",
         title="Zoho CRM",

@@ -68,7 +68,8 @@ class Database:
                 f"The database URL cannot be read. Write it as {_EXAMPLE}, with %40 for an @ in the password, "
                 f"%2F for a /, %3A for a : and %25 for a %."
             )
-        self.place = f"{self.name} on {parts.get('host') or 'localhost'}:{parts.get('port') or 5432}"
+        self.host, self.port = str(parts.get("host") or "localhost"), str(parts.get("port") or 5432)
+        self.place = f"{self.name} on {self.host}:{self.port}"
         self._parameters: dict[str, Any] = {
             "connect_timeout": CONNECT_TIMEOUT_S,
             **_KEEP_ALIVE,

@@ -3,7 +3,8 @@
 Looked for where Airflow looks: the variable AIRFLOW_CONN_<ID> first, then the table `connection` of its metadata
 database, encrypted with its Fernet keys. Configured by the variables Airflow itself reads,
 AIRFLOW__DATABASE__SQL_ALCHEMY_CONN and AIRFLOW__CORE__FERNET_KEY, or by their lines in the state folder's file `env`.
-Secrets backends such as AWS Secrets Manager are Airflow's to ask; the command line does not see them.
+Secrets backends such as AWS Secrets Manager are Airflow's to ask; the command line does not see them, and says how the
+secret is handed to it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 METADATA_VARIABLE: Final = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+BACKEND_VARIABLE: Final = "AIRFLOW__SECRETS__BACKEND"
+BACKEND_OPTIONS_VARIABLE: Final = "AIRFLOW__SECRETS__BACKEND_KWARGS"
 
 _ID: Final = re.compile(r"[\w#!()\-.:/\\]{1,250}")
 """What Airflow allows in a connection id. Source: airflow.models.connection, RE_SANITIZE_CONN_ID."""
@@ -82,16 +85,48 @@ class Credentials:
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A secrets backend that Airflow asks before its own table: the path of its class, and its options as JSON."""
+
+    name: str
+    options: str = field(default="{}", repr=False)
+
+    def hidden(self, conn_id: str) -> str:
+        """The message about a secret that may be there, where only Airflow looks: how to hand it over."""
+        variable, kind = _variable(conn_id), self.name.rpartition(".")[2]
+        how = f"put what it holds, a URI or JSON, into {variable} for this command"
+        if kind == "SecretsManagerBackend":
+            how = (
+                f'{variable}="$(aws secretsmanager get-secret-value --secret-id {self._secret_id(conn_id)} '
+                f'--query SecretString --output text)" erpflow …'
+            )
+        return (
+            f'The secret of "{conn_id}" is neither in {variable} nor among Airflow\'s own Connections, and {kind} is '
+            f"asked by Airflow alone, not by this command. If it is kept there, hand it over: {how}"
+        )
+
+    def _secret_id(self, conn_id: str) -> str:
+        """Source: the Amazon provider, SecretsManagerBackend: `connections_prefix` and `sep`."""
+        try:
+            options = dict(json.loads(self.options))
+        except ValueError:
+            options = {}
+        prefix, sep = options.get("connections_prefix", "airflow/connections"), options.get("sep", "/")
+        return f"{str(prefix).rstrip(sep)}{sep}{conn_id}" if prefix else conn_id
+
+
 class Vault:
     """Reads and writes Airflow's connections."""
 
-    def __init__(self, metadata: Database | None, *, fernet_keys: str = "") -> None:
+    def __init__(self, metadata: Database | None, *, fernet_keys: str = "", backend: Backend | None = None) -> None:
         """`fernet_keys` as Airflow has them: comma-separated, the first one encrypts.
 
-        Raises ConfigError when one of them is no Fernet key.
+        `backend`: whom Airflow asks before its own table, if anybody. Raises ConfigError for what is no Fernet key.
         """
         self._metadata = metadata
         self._cipher = Cipher(fernet_keys)
+        self._backend = backend
 
     @classmethod
     def from_environment(cls, home: Path | None = None) -> Vault:
@@ -103,7 +138,9 @@ class Vault:
                 f"the secret in AIRFLOW_CONN_<ID> instead."
             )
         metadata = Database(url, application_name="erpflow vault") if url else None
-        return cls(metadata, fernet_keys=setting(FERNET_VARIABLE, home=home) or "")
+        name = setting(BACKEND_VARIABLE, home=home)
+        backend = Backend(name, setting(BACKEND_OPTIONS_VARIABLE, home=home) or "{}") if name else None
+        return cls(metadata, fernet_keys=setting(FERNET_VARIABLE, home=home) or "", backend=backend)
 
     def read(self, conn_id: str) -> Credentials:
         """The connection called `conn_id`.
@@ -113,6 +150,8 @@ class Vault:
         if text := os.environ.get(_variable(conn_id)):
             return _parsed(conn_id, text.strip())
         if self._metadata is None:
+            if self._backend is not None:
+                raise ConfigError(self._backend.hidden(conn_id))
             raise ConfigError(
                 f'The secret of "{conn_id}" was not found: {_variable(conn_id)} is not set, and neither is '
                 f"{METADATA_VARIABLE}, which says where Airflow keeps its connections. Set one of them."
@@ -120,6 +159,8 @@ class Vault:
         with _airflows_own(self._metadata) as connection:
             row = connection.execute(_READ, (conn_id,)).fetchone()
             known = [] if row else [str(found[0]) for found in connection.execute(_KNOWN)]
+        if row is None and self._backend is not None:
+            raise ConfigError(self._backend.hidden(conn_id))
         if row is None:
             raise ConfigError(
                 f'There is no Airflow connection "{conn_id}"{suggestion(conn_id, known)}. Add it in Airflow under '

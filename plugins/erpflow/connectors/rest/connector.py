@@ -52,6 +52,7 @@ class RestConnector(Connector):
     """Speaks to what a declaration describes; a subclass for each system."""
 
     declaration: ClassVar[Declaration]
+    own_address = False  # a declaration may fix it for all accounts
     private_networks = False
 
     def __init__(self, transport: Transport, *, page_size: int | None = None) -> None:

@@ -27,6 +27,7 @@ OVER: Final = {
     CauseKind.REJECTS: "Records are not refused in such numbers any more.",
     CauseKind.DELETES: "No delete waits for approval any more.",
     CauseKind.LATE: "A sync of this DAG has ended since.",
+    CauseKind.ROTATION: "The secret was changed, or is not used any more.",
 }
 
 

@@ -39,6 +39,8 @@ class NotificationSettings(BaseModel):
 
     `stale_after_intervals`: a sync is stale when that many of its `every` have passed without one that worked, and at
     least `stale_after_minutes`. `rejects_a_day`: from so many newly refused records in 24 hours on, they are told.
+    `api_keys_days`, `access_keys_days`: after so many days a secret should be changed; `rotate_after_days` says it for
+    a system or a connection by name, None: it need not be.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +51,9 @@ class NotificationSettings(BaseModel):
     stale_after_intervals: float = Field(default=3.0, ge=1)
     stale_after_minutes: float = Field(default=15.0, gt=0)
     rejects_a_day: int = Field(default=100, ge=1)
+    api_keys_days: int | None = Field(default=90, ge=1)
+    access_keys_days: int | None = Field(default=180, ge=1)
+    rotate_after_days: dict[str, Annotated[int, Field(ge=1)] | None] = Field(default_factory=dict)
     tenants: dict[str, Audience] = Field(default_factory=dict)
 
     @property
@@ -65,6 +70,11 @@ class NotificationSettings(BaseModel):
         """The Airflow Connection of a tenant's webhook as it is written here; None when nothing is."""
         own = self.tenants.get(tenant)
         return own.webhook if own is not None and own.webhook is not None else self.webhook
+
+    def days_until_rotation(self, usual: int | None, *, names: tuple[str, ...] = ()) -> timedelta | None:
+        """How old a secret may become: as the first of `names` has it that is named here, else `usual`."""
+        days = next((self.rotate_after_days[name] for name in names if name in self.rotate_after_days), usual)
+        return None if days is None else timedelta(days=days)
 
     def allowed_age(self, every: timedelta) -> timedelta:
         """How old the last sync that worked may be, for a sync that is due every so often."""
