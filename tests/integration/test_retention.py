@@ -154,9 +154,10 @@ def test_the_days_of_the_dag_are_those_of_the_documentation() -> None:
         "conflicts": 180,
         "events": 30,
         "deliveries": 30,
+        "stream": 1,
         "logs": 180,
     }
-    assert set(store.settled_kinds()) == {"attempts", "rejects", "conflicts", "events", "deliveries"}
+    assert set(store.settled_kinds()) == {"attempts", "rejects", "conflicts", "events", "deliveries", "stream"}
 
 
 @SETTINGS
