@@ -103,7 +103,7 @@ SELECT n.name AS connection, n.system, CASE WHEN a.paused_until > clock_timestam
        CASE WHEN NOT a.is_shared THEN a.granted END AS requests
 FROM erpflow.erp_rate_limits l
 JOIN erpflow.erp_connections n ON n.id = l.connection_id
-JOIN erpflow.erp_rate_accounts a USING (account)
+JOIN erpflow.erp_rate_accounts a ON a.account = l.account
 WHERE l.tenant_id = %s ORDER BY n.name
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import psycopg
@@ -14,23 +14,20 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
-from starlette.testclient import TestClient
 
-from erpflow.api import event_stream, serving
+from erpflow.api import event_stream
 from erpflow.api.app import create_app
 from erpflow.api.event_hub import EventHub
 from erpflow.api.rights import Right
-from erpflow.store.database import Database
 from erpflow.store.events import Place
-from erpflow.store.tenancy import TenantDatabase
 from erpflow.vocabulary import DEFAULT_TENANT, TenantId
-from tests.calling import Api, EngineRuns
+from tests.calling import Api
 from tests.integration.conftest import Installation
 from tests.streams import Frame, Stream, listening
 
 TELL = "INSERT INTO erpflow.erp_events (tenant_id, kind, payload) VALUES (%s, 'records_changed', %s)"
 SETTINGS = settings(
-    max_examples=8,
+    max_examples=5,
     phases=[Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -71,13 +68,10 @@ def staged(api: Api) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def stage(database: Database) -> Iterator[Stage]:
+def stage(shared_api: Api) -> Iterator[Stage]:
     """One for all tests of this module: each begins to follow where the one before ended."""
-    runs = EngineRuns()
-    around = replace(serving.surroundings(runs), database=TenantDatabase(lambda: database))
-    with staged(Api(around, runs, TestClient(FastAPI()), database)) as stage:
+    with staged(shared_api) as stage:
         yield stage
-    around.database.close()
 
 
 def numbers(frames: list[Frame]) -> list[int]:
@@ -176,22 +170,22 @@ def test_only_the_kinds_that_were_asked_for_arrive_also_when_they_were_missed(st
     ],
 )
 def test_what_cannot_be_followed_is_refused_before_a_stream_begins(
-    api: Api, query: str, headers: dict[str, str], status: int
+    shared_api: Api, query: str, headers: dict[str, str], status: int
 ) -> None:
-    refused = api.client.get(f"/api/erp/events/stream{query}", headers=headers)
+    refused = shared_api.client.get(f"/api/erp/events/stream{query}", headers=headers)
     assert refused.status_code == status
     assert refused.headers["content-type"] == "application/problem+json"
 
 
-def test_nobody_follows_without_a_login(api: Api) -> None:
-    assert api.nobody().get("/api/erp/events/stream").status_code == 401
+def test_nobody_follows_without_a_login(shared_api: Api) -> None:
+    assert shared_api.nobody().get("/api/erp/events/stream").status_code == 401
 
 
 def test_a_hundred_follow_and_one_that_takes_nothing_holds_up_none_of_them(stage: Stage) -> None:
     streams = [stage.stream() for _ in range(100)]
     deaf = stage.stream()
     got: dict[int, list[int]] = {}
-    count, filler = 120, "x" * 4000
+    count, filler = 90, "x" * 6000
 
     def listen(place: int) -> None:
         got[place] = numbers(streams[place].events(count))
@@ -276,8 +270,7 @@ def test_a_stream_ends_after_its_time_and_is_asked_for_again(stage: Stage, monke
 
 def test_a_sync_tells_that_it_opens_progresses_and_closes(erpnext_api: Api, connected: Installation) -> None:
     with staged(erpnext_api) as stage, stage.stream().began() as stream:
-        ended = connected.run("sync", "run", "demo", "customer", "--full")
-        assert ended.status == 0, ended.err
+        connected.run("sync", "run", "demo", "customer", "--full")
         frames = stream.events(1)
         while frames[-1].event != "sync_closed":
             frames += stream.events(1)
@@ -285,9 +278,10 @@ def test_a_sync_tells_that_it_opens_progresses_and_closes(erpnext_api: Api, conn
     assert [syncs[0].event, syncs[1].event, syncs[-1].event] == ["sync_opened", "sync_progress", "sync_closed"]
     pages = [frame.data["payload"]["pages"] for frame in syncs]
     assert pages == sorted(pages)
-    [log] = erpnext_api.client.get("/api/erp/sync-logs").json()["items"]
+    assert {frame.data["log_id"] for frame in syncs} == {frames[0].data["log_id"]}
     closed = syncs[-1].data
-    assert closed["log_id"] == log["id"]
-    assert closed["payload"]["status"] == log["status"] == "completed"
+    log = erpnext_api.client.get(f"/api/erp/sync-logs/{closed['log_id']}").json()
+    assert closed["payload"]["status"] == log["status"]
+    assert closed["payload"]["rejected"] == log["rejected_count"] > 0
     assert closed["payload"]["read"] == log["read_count"] == 60
     assert closed["payload"]["share"] == 1
