@@ -14,7 +14,7 @@ from typing import Any, Self
 import uvicorn
 from starlette.types import ASGIApp
 
-PATIENCE_S = 20.0
+PATIENCE_S = 10.0
 BUFFER = 4096
 """What the kernel keeps for a socket: with its own megabytes no client would be slow."""
 

@@ -289,6 +289,15 @@ def test_outgoing_messages_go_when_they_are_settled_and_old_and_their_subscripti
     assert len(house.ids("subscriptions")) == 1
 
 
+def test_what_the_stream_told_goes_by_age_alone(house: House) -> None:
+    house.shop.do("DELETE FROM erpflow.erp_events")
+    ages = [0.5, 1.5, 2.0, 29.0]
+    rows = {house.insert("events", kind="sync_closed", at=NOW - age * DAY): age for age in ages}
+    assert house.purge(Kept.STREAM, days=1, dry_run=True).removed == 3
+    assert house.purge(Kept.STREAM, days=1, batch=2).removed == 3
+    assert house.ids("events") == {row for row, age in rows.items() if age < 1}
+
+
 LOGS = st.tuples(
     st.sampled_from(["completed", "completed", "failed", "partial", "running"]),
     AGES,
