@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from erpflow.api.event_hub import EventHub, Follower, frame
+from erpflow.errors import ErpflowError
 from erpflow.store import events
 from erpflow.store.events import Event, Place, Wanted
 from erpflow.store.tenancy import TenantDatabase
@@ -62,15 +63,17 @@ class EventStream(Response):
             pump.result()
 
     async def _pump(self, frames: AsyncGenerator[bytes, None], send: Send) -> None:
-        async with aclosing(frames):
-            async for one in frames:
-                try:
+        try:
+            async with aclosing(frames):
+                async for one in frames:
                     async with asyncio.timeout(SEND_S):
                         await send({"type": "http.response.body", "body": one, "more_body": True})
-                except (TimeoutError, OSError) as error:
-                    log.info("event_client_gone", why=type(error).__name__)
-                    return
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (TimeoutError, OSError) as error:
+            log.info("event_client_gone", why=type(error).__name__)
+            return
+        except ErpflowError as error:  # it has begun, so there is no status to tell: the client comes back for the rest
+            log.warning("event_stream_broken", error=str(error))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _gone(receive: Receive) -> None:

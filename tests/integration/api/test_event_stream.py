@@ -19,6 +19,8 @@ from erpflow.api import event_stream
 from erpflow.api.app import create_app
 from erpflow.api.event_hub import EventHub
 from erpflow.api.rights import Right
+from erpflow.errors import DatabaseUnavailable
+from erpflow.store import events
 from erpflow.store.events import Place
 from erpflow.vocabulary import DEFAULT_TENANT, TenantId
 from tests.calling import Api
@@ -254,6 +256,24 @@ def test_who_cannot_resume_is_told_to_read_everything_anew(stage: Stage, kind: s
         stream.began()
         stage.tell(2)
         assert numbers(stream.events(1)) == [2]
+
+
+def test_a_database_that_goes_away_in_between_ends_the_stream_and_not_the_server(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise DatabaseUnavailable("The database is away.")
+
+    with stage.stream().began() as stream:
+        last = stream.last
+        stage.tell(1)
+        stream.events(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(events, "missed", gone)
+        with stage.stream(last=last) as stream:
+            assert numbers(stream.rest()) == []
+    with stage.stream(last=last) as stream:
+        assert numbers(stream.events(1)) == [1]
 
 
 def test_a_server_that_leaves_lets_its_followers_go(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
