@@ -158,6 +158,18 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
+class EventKind(StrEnum):
+    """What is told to those who follow along: see the migration that makes `erp_events`."""
+
+    SYNC_OPENED = "sync_opened"
+    SYNC_PROGRESS = "sync_progress"
+    SYNC_CLOSED = "sync_closed"
+    RECORDS_CHANGED = "records_changed"
+    CONFLICT_OPENED = "conflict_opened"
+    CONFLICT_RESOLVED = "conflict_resolved"
+    WEBHOOK_RECEIVED = "webhook_received"
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The span of vendor modification times a run reads, in UTC: `since` inclusive, `until` exclusive.

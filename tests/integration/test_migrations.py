@@ -31,6 +31,7 @@ STATE_TABLES = {
     "erp_connections",
     "erp_deliveries",
     "erp_entity_sync_records",
+    "erp_events",
     "erp_field_mappings",
     "erp_notifications",
     "erp_oauth_tokens",

@@ -154,9 +154,10 @@ def test_the_days_of_the_dag_are_those_of_the_documentation() -> None:
         "conflicts": 180,
         "events": 30,
         "deliveries": 30,
+        "stream": 1,
         "logs": 180,
     }
-    assert set(store.settled_kinds()) == {"attempts", "rejects", "conflicts", "events", "deliveries"}
+    assert set(store.settled_kinds()) == {"attempts", "rejects", "conflicts", "events", "deliveries", "stream"}
 
 
 @SETTINGS
@@ -286,6 +287,15 @@ def test_outgoing_messages_go_when_they_are_settled_and_old_and_their_subscripti
     assert house.purge(Kept.DELIVERIES, batch=3).removed == len(rows) - len(kept)
     assert house.ids("deliveries") == kept
     assert len(house.ids("subscriptions")) == 1
+
+
+def test_what_the_stream_told_goes_by_age_alone(house: House) -> None:
+    house.shop.do("DELETE FROM erpflow.erp_events")
+    ages = [0.5, 1.5, 2.0, 29.0]
+    rows = {house.insert("events", kind="sync_closed", at=NOW - age * DAY): age for age in ages}
+    assert house.purge(Kept.STREAM, days=1, dry_run=True).removed == 3
+    assert house.purge(Kept.STREAM, days=1, batch=2).removed == 3
+    assert house.ids("events") == {row for row, age in rows.items() if age < 1}
 
 
 LOGS = st.tuples(

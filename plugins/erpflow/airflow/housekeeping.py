@@ -45,6 +45,7 @@ WHAT = {
     "conflicts": ("Conflicts", "Resolved"),
     "events": ("Webhook events", "Processed"),
     "deliveries": ("Outgoing messages", "Delivered, or given up"),
+    "stream": ("Event stream", "What was told to those who follow; they resume without a gap for as long"),
     "logs": ("Sync logs", "That nothing refers to; the newest of each sync stays"),
 }
 """The kinds in the order of their tasks: logs last, when what refers to them has gone."""

@@ -13,12 +13,15 @@ from starlette.middleware import Middleware
 
 from erpflow import __version__
 from erpflow.api.bounds import BoundedBodies
+from erpflow.api.event_hub import EventHub
 from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
-from erpflow.api.routers import api_keys, health, sync_logs
+from erpflow.api.routers import api_keys, dashboard, events, health, metrics, sync_logs
 from erpflow.api.surroundings import Surroundings
 
-ROUTERS = (health.router, sync_logs.router, api_keys.router)
+ROUTERS = (
+    health.router, sync_logs.router, api_keys.router, events.router, dashboard.router, metrics.router,
+)  # fmt: skip
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {}
 """What other systems call at paths of their own, by the prefix they are mounted at."""
@@ -50,6 +53,7 @@ def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter], *
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.surroundings = surroundings
+    app.state.events = EventHub(lambda: surroundings.database.database)
     add_problems(app)
     app.router.route_class = IdempotentRoute
     for router in routers:

@@ -39,6 +39,7 @@ class Kept(StrEnum):
     CONFLICTS = "conflicts"
     EVENTS = "events"
     DELIVERIES = "deliveries"
+    STREAM = "stream"
     LOGS = "logs"
 
 
@@ -50,6 +51,7 @@ DEFAULT_DAYS: Final = {
     Kept.CONFLICTS: 180,
     Kept.EVENTS: 30,
     Kept.DELIVERIES: 30,
+    Kept.STREAM: 1,
     Kept.LOGS: 180,
 }
 

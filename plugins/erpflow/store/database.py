@@ -89,6 +89,15 @@ class Database:
         set_json_loads(msgspec.json.decode, connection)  # four times as fast as the standard library's
         return connection
 
+    async def connect_async(self) -> psycopg.AsyncConnection[TupleRow]:
+        """A new connection for one task of an event loop, each statement its own transaction. Raises as `connect`."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True, **self._parameters)
+        except psycopg.OperationalError as error:
+            raise self._refusal(error) from None
+        set_json_loads(msgspec.json.decode, connection)
+        return connection
+
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection[TupleRow]]:
         """One connection in which every statement commits unless a transaction is opened; errors translated."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from erpflow.store.database import URL_VARIABLE, Database
 from tests.calling import Api, serve
 from tests.integration.conftest import Installation
 from tests.integration.conftest import connected as connected  # fixtures of the folder above, for this one too
@@ -28,6 +29,14 @@ def _served(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iter
 def api(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """The API of an installation that has nothing yet."""
     yield from _served(installation, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def shared_api(database: Database) -> Iterator[Api]:
+    """The API of a database that the tests of one module share, each with a tenant of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(URL_VARIABLE, database.url)
+        yield from serve(database)
 
 
 @pytest.fixture
