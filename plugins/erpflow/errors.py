@@ -103,7 +103,7 @@ class SignatureInvalid(ErpflowError):
 
 
 class PayloadInvalid(ErpflowError):
-    """The body of a webhook's request is not what it can be: refuse it (400), or park what is the vendor's all the same."""
+    """The body of a webhook's request cannot be read: refuse it (400), or park it when it is surely the vendor's."""
 
 
 class StaleVersion(ErpflowError):

@@ -25,7 +25,9 @@ def notices(body: bytes, headers: Mapping[str, str]) -> list[ChangeNotice]:
     event, event_id = headers.get(EVENT_HEADER), headers.get(ID_HEADER)
     rows = rows_of(found.get("stock_list"))
     if event not in (None, STOCK):
-        return [ChangeNotice(event_type=event, key=event_id, problem=f"There is no event {event[:100]!r} that is known.")]
+        return [
+            ChangeNotice(event_type=event, key=event_id, problem=f"There is no event {event[:100]!r} that is known.")
+        ]
     if not rows:
         return [ChangeNotice(remote=_REMOTE, event_type=event, key=event_id, problem="It has no stock_list.")]
     return [_level(row, event=event, event_id=event_id) for row in rows]

@@ -32,7 +32,9 @@ def notices(body: bytes, _headers: Mapping[str, str]) -> list[ChangeNotice]:
             at=at,
             key=f"{channel}/{module}/{operation}/{remote_id}/{sent}" if at and remote_id else None,
             account=channel,
-            part=part_of({"module": module, "operation": operation, "id": remote_id, "server_time": sent if at else None}),
+            part=part_of(
+                {"module": module, "operation": operation, "id": remote_id, "server_time": sent if at else None}
+            ),
             problem=None if remote_id else "One of its ids is none.",
         )
         for remote_id in ids

@@ -102,7 +102,7 @@ WITH w AS (
 )
 SELECT {columns} FROM w JOIN erpflow.erp_connections n ON n.id = w.connection_id
 """).format(columns=_COLUMNS)
-_SET_SECRET: Final = """
+_RENEW: Final = """
 UPDATE erpflow.erp_webhooks
 SET previous_secret = CASE WHEN %(grace)s > interval '0' THEN secret END,
     previous_secret_until = CASE WHEN %(grace)s > interval '0' THEN now() + %(grace)s END,
@@ -196,7 +196,7 @@ def set_secret(
 ) -> bool:
     """Another secret; the one before stays good for as long as `grace`. False when there is no such webhook."""
     given = {"id": webhook_id, "tenant": tenant_id, "secret": cipher.encrypt(secret), "grace": grace}
-    return connection.execute(_SET_SECRET, given).rowcount == 1
+    return connection.execute(_RENEW, given).rowcount == 1
 
 
 def delete_webhook(connection: Connection, webhook_id: str, *, tenant_id: TenantId) -> bool:

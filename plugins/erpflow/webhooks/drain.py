@@ -195,7 +195,7 @@ class Drain:
         return Settled(due.event_id, WebhookEventState.RECEIVED, error=reason, log_id=log_id, retry_in=delay)
 
     def _close_left_behind(self, config_id: SyncConfigId) -> None:
-        """End the logs of a drain that was killed in this lane; its events are due again, and get a log of their own."""
+        """End the logs of a drain that was killed in this lane; its events are due again, and get another log."""
         with self.engine.database.session() as connection:
             killed = webhook_lanes.left_behind(connection, config_id)
         for log_id in killed:

@@ -122,7 +122,9 @@ def _why_ignored(webhook: Webhook, notice: ChangeNotice, remote: str | None, ent
     if notice is _NOTHING:
         return "It tells of no record."
     if webhook.vendor_reference and notice.account and notice.account != webhook.vendor_reference:
-        return _plain(f"It is about {notice.account[:LONGEST_WORD]}; this webhook is for {webhook.vendor_reference}.", 900)
+        return _plain(
+            f"It is about {notice.account[:LONGEST_WORD]}; this webhook is for {webhook.vendor_reference}.", 900
+        )
     if webhook.events and notice.event_type and notice.event_type not in webhook.events:
         return _plain(f'The webhook does not want the event "{notice.event_type[:LONGEST_WORD]}".', 900)
     if remote and entity is None and notice.problem is None:

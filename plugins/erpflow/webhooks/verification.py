@@ -122,7 +122,7 @@ class BasicLogin(_Scheme):
 class ChannelToken(_Scheme):
     """The secret itself, in a `field` of the body: nothing is signed, so the body proves no more than that."""
 
-    scheme: Literal["channel_token"] = "channel_token"  # noqa: S105  (the name of the scheme)
+    scheme: Literal["channel_token"] = "channel_token"
     field: str = Field(default="token", min_length=1, max_length=100)
 
     def accepts(self, request: Request, secret: str) -> bool:
