@@ -6,7 +6,7 @@ Only that a record changed is taken from it, never how: the record is read again
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
@@ -49,7 +49,7 @@ def json_of(body: bytes) -> Any:
         # Of the error only the place: it may quote a number of many thousand digits.
         at = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise PayloadInvalid(f"The body is not JSON{at}. Send a JSON object.") from None
-    level, depth = [found], 0
+    level, depth = [found] if isinstance(found, dict | list) else [], 0
     while level:
         depth += 1
         if depth > DEEPEST:
@@ -99,7 +99,7 @@ _TOO_DEEP: Final = f"The body is nested deeper than {DEEPEST} levels."
 _NAMES: Final = {list: "list", str: "text", int: "number", float: "number", bool: "truth value", type(None): "null"}
 
 
-def _inside(part: object) -> Any:
+def _inside(part: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return part.values() if isinstance(part, dict) else part
 
 
