@@ -88,7 +88,9 @@ class Inbox:
 
     def states(self) -> list[tuple[Any, ...]]:
         """State, action and reason of every event, in the order they came."""
-        return self.rows("SELECT state, action, error FROM erpflow.erp_webhook_events ORDER BY received_at, dedupe_key")
+        return self.mine(
+            "SELECT state, action, error FROM erpflow.erp_webhook_events {} ORDER BY received_at, dedupe_key"
+        )
 
     def actions(self) -> list[str]:
         """What became of every event, in the order they came."""
@@ -96,12 +98,16 @@ class Inbox:
 
     def make_due(self) -> None:
         """Time passes."""
-        self.rows("UPDATE erpflow.erp_webhook_events SET next_attempt_at = now() - interval '1 second' RETURNING 1")
+        self.mine("UPDATE erpflow.erp_webhook_events SET next_attempt_at = now() - interval '1 second' {} RETURNING 1")
 
     def replay(self, event_ids: Sequence[str]) -> list[Any]:
         """Have events applied again."""
         with self.database.session() as connection:
             return list(webhook_events.replay(connection, event_ids, tenant_id=DEFAULT_TENANT))
+
+    def mine(self, statement: str) -> list[tuple[Any, ...]]:
+        """What the database answers to a statement about the events of this webhook, {} being its condition."""
+        return self.rows(statement.format(f"WHERE webhook_id = '{self.webhook.id}'"))
 
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What the database answers."""
