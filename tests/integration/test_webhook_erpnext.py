@@ -15,11 +15,12 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from erpflow.services.installation import engine
 from tests.inbox import Inbox
 from tests.integration.conftest import API_KEY, API_SECRET, Installation, Sandbox
 
 DRAIN = (
-    "from erpflow.cli.surroundings import database, engine;"
+    "from erpflow.services.installation import database, engine;"
     "from erpflow.webhooks.drain import Drain;"
     "print(Drain(engine(database())).run().events)"
 )
@@ -87,8 +88,6 @@ def inbox(connected: Installation, monkeypatch: pytest.MonkeyPatch) -> Inbox:
     for name, value in connected.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(connected.home)
-    from erpflow.cli.surroundings import engine
-
     return Inbox(connected.database, engine(connected.database), name="demo", payload={})
 
 

@@ -253,12 +253,13 @@ class _Lanes:
             if not future.done():
                 continue
             del self._working[lane]
-            error = future.exception()
-            if isinstance(error, ErpflowError):
+            try:
+                drained, is_through = future.result()
+            except Exception as error:  # noqa: BLE001  (raised at the end: the other lanes come first)
                 self._broken[lane] = error
-                log.warning("webhook_lane_stopped", connection=lane.connection_id, entity=lane.entity, why=str(error))
+                why = str(error) if isinstance(error, ErpflowError) else type(error).__name__
+                log.warning("webhook_lane_stopped", connection=lane.connection_id, entity=lane.entity, why=why)
                 continue
-            drained, is_through = future.result()
             self._total += drained
             if not is_through:
                 self._elsewhere[lane] = self._drain.clock() + _ELSEWHERE_S
