@@ -211,6 +211,16 @@ def bring(inbox: Inbox, rng: random.Random, bodies: list[bytes], told: list[byte
     inbox.deliver(*mixed)
 
 
+def test_an_event_that_is_being_applied_is_not_waited_for_when_it_is_to_be_replayed(inbox: Inbox) -> None:
+    first, second = inbox.tell("C1", "C2")
+    lane = webhook_lanes.Lane(ConnectionId(inbox.webhook.connection_id), "customer")
+    with inbox.database.transaction() as connection:
+        assert webhook_lanes.enter(connection, lane)
+        (due,) = webhook_lanes.claim(connection, lane, most=1)
+        (free,) = {first.event_id, second.event_id} - {due.event_id}
+        assert inbox.replay([first.event_id, second.event_id]) == [free]
+
+
 def test_what_is_told_of_a_record_after_its_delete_does_not_bring_it_back(shop: TwoWayShop, inbox: Inbox) -> None:
     record = shop.vendor.put(name="a", email="a")
     inbox.tell(record)
