@@ -69,7 +69,7 @@ def test_a_run_that_was_woken_applies_what_comes_while_it_stays(airflow: Airflow
                     assert time.monotonic() - began < 60, "it did not come"
                     time.sleep(0.02)
                 seconds.append(time.monotonic() - began)
-            # On an idle machine it is a third of a second; a build may be busy with other things.
+            # Far below it, also on a busy machine: a run for each event would take longer than that.
             assert sorted(seconds)[2] < 10, f"from the request to the row it took {seconds} seconds"
             assert airflow.ended(run, DAG_ID) == "success"
         assert [action for _, action, _ in inbox.states()] == ["updated"] * 6
