@@ -3,6 +3,7 @@
 Ask a person: `ConfigError`, `AuthFailed`, `PermissionDenied`, `ProtocolError`, `DeletesNeedApproval`, `SyncsFailed`.
 Retry later: `RateLimited` (when it says), `VendorUnavailable`, `DatabaseUnavailable`, `AlreadyRunning`,
 `NotificationFailed`.
+Refuse whoever calls us: `SignatureInvalid`, `PayloadInvalid`.
 Quarantine this record: `RecordRejected`. Read it again and merge again: `StaleVersion`.
 
 A message says what happened, to which thing, why, and what to do next; it never holds a secret.
@@ -92,6 +93,17 @@ class UnsettledWrites(AlreadyRunning):
 
 class NotificationFailed(ErpflowError):
     """A message did not reach a channel: it stays untold, and the next look at the causes sends it again."""
+
+
+class SignatureInvalid(ErpflowError):
+    """A webhook's request does not prove that it is the vendor's: refuse it (401), keep nothing of it.
+
+    The message never says what would have been right.
+    """
+
+
+class PayloadInvalid(ErpflowError):
+    """The body of a webhook's request cannot be read: refuse it (400), or park it when it is surely the vendor's."""
 
 
 class StaleVersion(ErpflowError):

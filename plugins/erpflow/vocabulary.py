@@ -17,6 +17,8 @@ RemoteId = NewType("RemoteId", str)
 LocalId = NewType("LocalId", str)
 SubscriptionId = NewType("SubscriptionId", str)
 DeliveryId = NewType("DeliveryId", str)
+WebhookId = NewType("WebhookId", str)
+WebhookEventId = NewType("WebhookEventId", str)
 
 VendorRecord = Mapping[str, Any]
 """One record as the vendor sent it, decoded from JSON: the only bare dict that crosses a package boundary."""
@@ -124,6 +126,15 @@ class SyncStatus(StrEnum):
     COMPLETED = "completed"
     PARTIAL = "partial"
     FAILED = "failed"
+
+
+class WebhookEventState(StrEnum):
+    """The state of an event in the inbox. `received`: it is still to be applied; `parked`: a person must look at it."""
+
+    RECEIVED = "received"
+    APPLIED = "applied"
+    IGNORED = "ignored"
+    PARKED = "parked"
 
 
 class CauseKind(StrEnum):

@@ -20,8 +20,9 @@ from typing import Any, Final
 import msgspec
 
 from erpflow.connectors.answer import excerpt
+from erpflow.connectors.change_notice import ChangeNotice, part_of
 from erpflow.connectors.quickbooks_query import to_instant
-from erpflow.errors import ProtocolError
+from erpflow.errors import PayloadInvalid, ProtocolError
 
 SIGNATURE_HEADER: Final = "intuit-signature"
 _OPERATIONS: Final[Mapping[str, str]] = {
@@ -77,6 +78,26 @@ def notices(body: bytes) -> list[Notice]:
             f"The webhook is neither a list of CloudEvents nor event notifications ({type(error).__name__}). "
             f"It begins: {excerpt(body)}"
         ) from None
+
+
+def change_notices(body: bytes, _headers: Mapping[str, str]) -> list[ChangeNotice]:
+    """The same as `notices`, in the words that all vendors' webhooks are told in. Raises PayloadInvalid."""
+    try:
+        found = notices(body)
+    except ProtocolError as error:
+        raise PayloadInvalid(str(error)) from None
+    return [
+        ChangeNotice(
+            remote=each.remote,
+            remote_id=each.remote_id,
+            event_type=f"{each.remote}.{each.operation}",
+            at=each.at,
+            key=each.key,
+            account=each.realm,
+            part=part_of({"realm": each.realm, "entity": each.remote, "id": each.remote_id, "do": each.operation}),
+        )
+        for each in found
+    ]
 
 
 def _of_notification(notification: Mapping[str, Any]) -> Iterator[Notice]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import gc
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from erpflow.connectors.base import Connector, Deletion, SupportsDeletedFeed
 from erpflow.errors import ConfigError
@@ -68,6 +69,7 @@ class PullJob:
     """Everything one run needs, read back from the id of its log: any task, on any worker, can build it.
 
     `mappings` is the folder that the config's mapping path is relative to, `landing_root` where landing folders go.
+    The mapping is read once: it is asked for a dozen times, and reading it takes longer than to pull one record.
     """
 
     database: Database
@@ -75,6 +77,7 @@ class PullJob:
     connector: type[Connector]
     landing: Landing
     mappings: Path
+    _read: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def open(
@@ -101,11 +104,17 @@ class PullJob:
 
     def mapping(self) -> Mapping:
         """The mapping of this run. Raises ConfigError naming file, line and key."""
-        return load_mapping(self.mappings / self.run.mapping_path)
+        found: Mapping | None = self._read.get("mapping")
+        if found is None:
+            found = self._read["mapping"] = load_mapping(self.mappings / self.run.mapping_path)
+        return found
 
     def program(self) -> PullProgram:
         """The mapping of this run, compiled. Raises ConfigError naming file, line and key."""
-        return compile_pull(self.mapping())
+        found: PullProgram | None = self._read.get("program")
+        if found is None:
+            found = self._read["program"] = compile_pull(self.mapping())
+        return found
 
     def check(self) -> None:
         """Fail now, before anything is read, if the mapping or a table it names is wrong."""
@@ -492,6 +501,38 @@ def note_failure(database: Database, log_id: SyncLogId, error: BaseException) ->
         sync_logs.note_failure(connection, log_id, error)
 
 
+class _HotLoops:
+    """Counts the loops of this process that are hot: the first one sets the interpreter, the last one sets it back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._before = (True, 0.0)
+
+    def enter(self) -> None:
+        with self._lock:
+            self._count += 1
+            if self._count == 1:
+                self._before = gc.isenabled(), sys.getswitchinterval()
+                gc.freeze()
+                gc.disable()
+                sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count:
+                return
+            was_enabled, interval = self._before
+            sys.setswitchinterval(interval)
+            if was_enabled:
+                gc.enable()
+            gc.unfreeze()
+
+
+_HOT_LOOPS: Final = _HotLoops()
+
+
 @contextmanager
 def hot_loop() -> Iterator[None]:
     """Settings of the interpreter for three threads that hand each other work.
@@ -499,14 +540,8 @@ def hot_loop() -> Iterator[None]:
     The cyclic collector rests: the loop makes no cycles, and it costs a tenth of the run time. A thread that waits for
     Postgres or the vendor gets the interpreter back after half a millisecond instead of five.
     """
-    was_enabled, interval = gc.isenabled(), sys.getswitchinterval()
-    gc.freeze()
-    gc.disable()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _HOT_LOOPS.enter()
     try:
         yield
     finally:
-        sys.setswitchinterval(interval)
-        if was_enabled:
-            gc.enable()
-        gc.unfreeze()
+        _HOT_LOOPS.leave()

@@ -1,0 +1,231 @@
+"""Webhooks: where a vendor reports changes, and how its requests prove that they are the vendor's.
+
+Secrets are encrypted with Airflow's Fernet keys; nothing here gives one back but to verify a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from erpflow.errors import ConfigError
+from erpflow.store.cipher import Cipher
+from erpflow.store.vault import Secret
+from erpflow.vocabulary import ConnectionId, TenantId, WebhookId
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A row of `erp_webhooks`, without its secret.
+
+    `events`, `entities`: only these are applied (empty: all). `verification`: the scheme of its signatures, and
+    `payload`: where in a body what is (empty: as the system's own are), both as data. `vendor_reference`: the account
+    or channel it is for, in the vendor's words.
+    """
+
+    id: WebhookId
+    tenant_id: TenantId
+    connection_id: ConnectionId
+    system: str
+    name: str
+    events: tuple[str, ...]
+    entities: tuple[str, ...]
+    has_secret: bool
+    verification: Mapping[str, Any]
+    payload: Mapping[str, Any]
+    vendor_reference: str | None
+    active: bool
+    expires_at: datetime | None
+    last_received_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookFacts:
+    """What a person decides about a webhook."""
+
+    name: str
+    events: Sequence[str] = ()
+    entities: Sequence[str] = ()
+    verification: Mapping[str, Any]
+    payload: Mapping[str, Any]
+    vendor_reference: str | None = None
+    active: bool = True
+    expires_at: datetime | None = None
+
+
+_COLUMNS: Final = sql.SQL("""
+w.id::text, w.tenant_id::text, w.connection_id::text, n.system, w.name, w.events, w.entities, w.secret IS NOT NULL,
+w.verification, w.payload, w.vendor_reference, w.active, w.expires_at, w.last_received_at, w.created_at, w.updated_at
+""")
+_FROM: Final = sql.SQL("erpflow.erp_webhooks w JOIN erpflow.erp_connections n ON n.id = w.connection_id")
+_LIST: Final = sql.SQL("""
+SELECT {columns} FROM {tables}
+WHERE w.tenant_id = %(tenant)s AND (%(connection)s::uuid IS NULL OR w.connection_id = %(connection)s)
+ORDER BY w.created_at DESC, w.id
+""").format(columns=_COLUMNS, tables=_FROM)
+_GET: Final = sql.SQL("""
+SELECT {columns} FROM {tables} WHERE w.id::text = %(id)s AND w.tenant_id = %(tenant)s
+""").format(columns=_COLUMNS, tables=_FROM)
+# Whoever sends to a webhook knows its id and nothing else: the tenant is the webhook's.
+_FOR_RECEIPT: Final = sql.SQL("""
+SELECT w.secret, CASE WHEN w.previous_secret_until > now() THEN w.previous_secret END, {columns}
+FROM {tables} WHERE w.id::text = %s
+""").format(columns=_COLUMNS, tables=_FROM)
+_INSERT: Final = sql.SQL("""
+WITH w AS (
+    INSERT INTO erpflow.erp_webhooks (tenant_id, connection_id, name, events, entities, secret, verification, payload,
+                                      vendor_reference, active, expires_at)
+    SELECT c.tenant_id, c.id, %(name)s, %(events)s, %(entities)s, %(secret)s, %(verification)s, %(payload)s,
+           %(reference)s, %(active)s, %(expires)s
+    FROM erpflow.erp_connections c WHERE c.id::text = %(connection)s AND c.tenant_id = %(tenant)s
+    RETURNING *
+)
+SELECT {columns} FROM w JOIN erpflow.erp_connections n ON n.id = w.connection_id
+""").format(columns=_COLUMNS)
+_CHANGE: Final = sql.SQL("""
+WITH w AS (
+    UPDATE erpflow.erp_webhooks
+    SET name = %(name)s, events = %(events)s, entities = %(entities)s, verification = %(verification)s,
+        payload = %(payload)s, vendor_reference = %(reference)s, active = %(active)s, expires_at = %(expires)s,
+        updated_at = now()
+    WHERE id::text = %(id)s AND tenant_id = %(tenant)s RETURNING *
+)
+SELECT {columns} FROM w JOIN erpflow.erp_connections n ON n.id = w.connection_id
+""").format(columns=_COLUMNS)
+_RENEW: Final = """
+UPDATE erpflow.erp_webhooks
+SET previous_secret = CASE WHEN %(grace)s > interval '0' THEN secret END,
+    previous_secret_until = CASE WHEN %(grace)s > interval '0' THEN now() + %(grace)s END,
+    secret = %(secret)s, updated_at = now()
+WHERE id::text = %(id)s AND tenant_id = %(tenant)s
+"""
+_DELETE: Final = "DELETE FROM erpflow.erp_webhooks WHERE id::text = %(id)s AND tenant_id = %(tenant)s"
+_EXPIRING: Final = sql.SQL("""
+SELECT {columns} FROM {tables} WHERE w.active AND w.expires_at < %s ORDER BY w.expires_at
+""").format(columns=_COLUMNS, tables=_FROM)
+
+
+def list_webhooks(
+    connection: Connection, *, tenant_id: TenantId, connection_id: ConnectionId | None = None
+) -> list[Webhook]:
+    """A tenant's webhooks, the newest first; only those of one connection when it is given."""
+    return [_webhook(row) for row in connection.execute(_LIST, {"tenant": tenant_id, "connection": connection_id})]
+
+
+def get_webhook(connection: Connection, webhook_id: str, *, tenant_id: TenantId) -> Webhook | None:
+    """A tenant's webhook; None when it has none of that id."""
+    row = connection.execute(_GET, {"id": webhook_id, "tenant": tenant_id}).fetchone()
+    return _webhook(row) if row else None
+
+
+def webhook_for_receipt(
+    connection: Connection, webhook_id: str, *, cipher: Cipher
+) -> tuple[Webhook, tuple[Secret, ...]] | None:
+    """The webhook that a request is sent to, and the secrets that are good for it now; None when there is none.
+
+    Raises ConfigError when a secret cannot be decrypted.
+    """
+    row = connection.execute(_FOR_RECEIPT, (webhook_id,)).fetchone()
+    if row is None:
+        return None
+    current, previous, *columns = row
+    webhook = _webhook(columns)
+    what = f'The secret of the webhook "{webhook.name}"'
+    tokens = [token for token in (current, previous) if token]
+    return webhook, tuple(Secret(cipher.decrypt(token, what=what, otherwise="set it again")) for token in tokens)
+
+
+def add_webhook(
+    connection: Connection,
+    connection_id: ConnectionId,
+    facts: WebhookFacts,
+    *,
+    tenant_id: TenantId,
+    secret: str | None,
+    cipher: Cipher,
+) -> Webhook:
+    """A new webhook of a tenant's connection.
+
+    Raises ConfigError when the connection is not the tenant's, its name is taken, or nothing can be encrypted.
+    """
+    values = _values(facts) | {"connection": connection_id, "tenant": tenant_id}
+    values["secret"] = cipher.encrypt(secret) if secret else None
+    try:
+        with connection.transaction():
+            row = connection.execute(_INSERT, values).fetchone()
+    except psycopg.errors.UniqueViolation:
+        raise ConfigError(_taken(facts.name)) from None
+    if row is None:
+        raise ConfigError(f"There is no connection {connection_id}: it was deleted, or never yours.")
+    return _webhook(row)
+
+
+def change_webhook(
+    connection: Connection, webhook_id: str, facts: WebhookFacts, *, tenant_id: TenantId
+) -> Webhook | None:
+    """The webhook with other facts and the same secret; None when the tenant has none of that id.
+
+    Raises ConfigError when the name is taken.
+    """
+    try:
+        with connection.transaction():
+            row = connection.execute(_CHANGE, _values(facts) | {"id": webhook_id, "tenant": tenant_id}).fetchone()
+    except psycopg.errors.UniqueViolation:
+        raise ConfigError(_taken(facts.name)) from None
+    return _webhook(row) if row else None
+
+
+def set_secret(
+    connection: Connection,
+    webhook_id: str,
+    secret: str,
+    *,
+    tenant_id: TenantId,
+    cipher: Cipher,
+    grace: timedelta = timedelta(0),
+) -> bool:
+    """Another secret; the one before stays good for as long as `grace`. False when there is no such webhook."""
+    given = {"id": webhook_id, "tenant": tenant_id, "secret": cipher.encrypt(secret), "grace": grace}
+    return connection.execute(_RENEW, given).rowcount == 1
+
+
+def delete_webhook(connection: Connection, webhook_id: str, *, tenant_id: TenantId) -> bool:
+    """Remove a webhook with everything it received; False when the tenant has none of that id."""
+    return connection.execute(_DELETE, {"id": webhook_id, "tenant": tenant_id}).rowcount == 1
+
+
+def expiring(connection: Connection, *, before: datetime) -> list[Webhook]:
+    """The active webhooks of all tenants that the vendor forgets before that moment, the first to go first."""
+    return [_webhook(row) for row in connection.execute(_EXPIRING, (before,))]
+
+
+def _values(facts: WebhookFacts) -> dict[str, Any]:
+    return {
+        "name": facts.name,
+        "events": list(facts.events),
+        "entities": list(facts.entities),
+        "verification": Jsonb(dict(facts.verification)),
+        "payload": Jsonb(dict(facts.payload)),
+        "reference": facts.vendor_reference,
+        "active": facts.active,
+        "expires": facts.expires_at,
+    }
+
+
+def _taken(name: str) -> str:
+    return f'The connection has a webhook "{name}" already. Choose another name, or change that one.'
+
+
+def _webhook(row: Sequence[Any]) -> Webhook:
+    id_, tenant, connection_id, system, name, events, entities, *rest = row
+    return Webhook(id_, tenant, connection_id, system, name, tuple(events), tuple(entities), *rest)

@@ -1,0 +1,83 @@
+"""Each system's webhooks, as data: how they are signed unless somebody says otherwise, and who reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from erpflow.connectors import (
+    erpnext_webhooks,
+    metakocka_webhooks,
+    quickbooks_webhooks,
+    razorpay_webhooks,
+    registry,
+    veekaart_webhooks,
+    zoho_crm_webhooks,
+)
+from erpflow.connectors.change_notice import ChangeNotice
+from erpflow.errors import ConfigError
+from erpflow.webhooks.payload import PayloadPaths
+from erpflow.webhooks.verification import Algorithm, ChannelToken, Encoding, HmacSignature, Verification
+
+Read = Callable[[bytes, Mapping[str, str]], list[ChangeNotice]]
+"""A body, and the headers that came once by their small names, as changes. Raises PayloadInvalid."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemWebhooks:
+    """How a system signs, and how its bodies are read."""
+
+    verification: Verification
+    read: Read
+
+
+SYSTEMS: Final[Mapping[str, SystemWebhooks]] = {
+    "erpnext": SystemWebhooks(
+        HmacSignature(header=erpnext_webhooks.SIGNATURE_HEADER, encoding=Encoding.BASE64), erpnext_webhooks.notices
+    ),
+    "metakocka": SystemWebhooks(
+        HmacSignature(
+            header=metakocka_webhooks.SIGNATURE_HEADER, algorithm=Algorithm.SHA1, encoding=Encoding.BASE64
+        ),
+        metakocka_webhooks.notices,
+    ),
+    "quickbooks": SystemWebhooks(
+        HmacSignature(header=quickbooks_webhooks.SIGNATURE_HEADER, encoding=Encoding.BASE64),
+        quickbooks_webhooks.change_notices,
+    ),
+    "razorpay": SystemWebhooks(
+        HmacSignature(header=razorpay_webhooks.SIGNATURE_HEADER), razorpay_webhooks.notices
+    ),
+    "veekaart": SystemWebhooks(
+        HmacSignature(header=veekaart_webhooks.SIGNATURE_HEADER), veekaart_webhooks.notices
+    ),
+    "zoho_crm": SystemWebhooks(ChannelToken(field=zoho_crm_webhooks.TOKEN_FIELD), zoho_crm_webhooks.notices),
+}  # fmt: skip
+
+
+def usual_verification(system: str) -> Verification | None:
+    """How a system signs by itself; None for one whose users must say."""
+    found = SYSTEMS.get(system)
+    return found.verification if found else None
+
+
+def reader_of(system: str) -> Read:
+    """Who reads a system's bodies: its own reader, or whatever names the usual fields."""
+    found = SYSTEMS.get(system)
+    return found.read if found else PayloadPaths().notices
+
+
+def entity_of(system: str, remote: str) -> str | None:
+    """Our name of a vendor's entity; None when the connector has none of that name.
+
+    Where there is no connector nothing translates it, and it stays as it is.
+    """
+    try:
+        entities = registry.connector_class(system).spec.entities
+    except ConfigError:
+        return remote
+    wanted = remote.casefold()
+    by_remote = (name for name, spec in entities.items() if spec.remote.casefold() == wanted)
+    by_name = (name for name in entities if name.casefold() == wanted)
+    return next(by_remote, None) or next(by_name, None)
