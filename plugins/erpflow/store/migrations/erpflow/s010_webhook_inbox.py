@@ -3,7 +3,7 @@
 from erpflow.store.migrate import run_script
 
 revision = "s010"
-down_revision = "s012"
+down_revision = "s009"
 branch_labels = None
 depends_on = None
 

@@ -3,7 +3,7 @@
 from erpflow.store.migrate import run_script
 
 revision = "s011"
-down_revision = "s009"
+down_revision = "s010"
 branch_labels = None
 depends_on = None
 

@@ -3,7 +3,7 @@
 from erpflow.store.migrate import run_script
 
 revision = "s012"
-down_revision = "s013"
+down_revision = "s011"
 branch_labels = None
 depends_on = None
 
