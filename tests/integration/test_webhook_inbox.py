@@ -54,7 +54,7 @@ def test_an_event_that_comes_again_is_kept_once_and_says_where_it_is(inbox: Inbo
 
 
 def test_many_that_bring_the_same_events_at_once_keep_each_of_them_once(inbox: Inbox) -> None:
-    events = [new(f"e{number}") for number in range(50)]
+    events = [new(f"e{number:03d}") for number in range(400)]
 
     def bring(order: int) -> list[Any]:
         with inbox.database.session() as connection:
@@ -63,9 +63,9 @@ def test_many_that_bring_the_same_events_at_once_keep_each_of_them_once(inbox: I
 
     with ThreadPoolExecutor(8) as pool:
         brought = [kept for result in pool.map(bring, range(8)) for kept in result]
-    assert sum(kept.is_new for kept in brought) == 50
-    assert len({kept.event_id for kept in brought}) == 50
-    assert len(brought) == 400
+    assert sum(kept.is_new for kept in brought) == 400
+    assert len({kept.event_id for kept in brought}) == 400
+    assert len(brought) == 3_200
 
 
 def test_the_events_of_a_request_are_all_kept_or_none_is(inbox: Inbox) -> None:
