@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -55,10 +56,12 @@ def test_an_event_that_comes_again_is_kept_once_and_says_where_it_is(inbox: Inbo
 
 def test_many_that_bring_the_same_events_at_once_keep_each_of_them_once(inbox: Inbox) -> None:
     events = [new(f"e{number:03d}") for number in range(400)]
+    together = threading.Barrier(8)
 
     def bring(order: int) -> list[Any]:
         with inbox.database.session() as connection:
             mixed = events if order % 2 else events[::-1]
+            together.wait(30)
             return webhook_events.insert(connection, inbox.webhook.id, mixed, headers={})
 
     with ThreadPoolExecutor(8) as pool:
