@@ -319,7 +319,7 @@ def test_the_moment_of_the_last_receipt_is_noted(inbox: Inbox) -> None:
 def test_events_from_before_the_inbox_was_drained_are_kept(empty_database: Database) -> None:
     from erpflow.store.migrate import upgrade
 
-    upgrade(empty_database, to="s012")
+    upgrade(empty_database, to="s009")
     with empty_database.transaction() as connection:
         connection.execute(
             "INSERT INTO erpflow.erp_connections (tenant_id, name, system, airflow_conn_id)"
