@@ -19,6 +19,7 @@ CHANNEL: Final = "erpflow_inbox"
 """Where Postgres tells drains that something is due."""
 
 # One statement, so that all events of a request are there or none is. An event that a request holds twice is one.
+# In the order of their keys: two requests that bring the same events the other way round would wait for each other.
 # `known` does not see what another request has inserted since this one began: `ids_of` looks again.
 _INSERT: Final = sql.SQL("""
 WITH given AS (
@@ -33,7 +34,7 @@ WITH given AS (
            g.occurred_at, CASE WHEN g.state <> 'received' THEN now() END
     FROM (SELECT DISTINCT ON (dedupe_key) * FROM given ORDER BY dedupe_key, n) g
     JOIN erpflow.erp_webhooks w ON w.id = %(webhook)s
-    ORDER BY g.n
+    ORDER BY g.dedupe_key COLLATE "C"
     ON CONFLICT (webhook_id, dedupe_key) DO NOTHING
     RETURNING id, dedupe_key, state
 ), told AS (
