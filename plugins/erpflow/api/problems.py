@@ -92,7 +92,9 @@ def _of_family(_request: Request, error: Exception) -> Response:
     problems = None
     if isinstance(error, errors.RecordRejected):
         problems = [{"field": p.field, "code": p.rule, "detail": p.message} for p in error.problems]
-    return answer(status, _code(type(error).__name__), str(error), headers=headers, errors=problems)
+    kind_of_code = type(error) if type(error).__module__ == errors.__name__ else kind or type(error)
+    named = getattr(error, "field", None)
+    return answer(status, _code(kind_of_code.__name__), str(error), headers=headers, errors=problems, field=named)
 
 
 def _of_request(_request: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ from erpflow.errors import ConfigError, suggestion
 from erpflow.vocabulary import TenantId
 
 _LIST: Final = "SELECT id::text, slug, name, created_at FROM erpflow.erp_tenants ORDER BY slug"
+_SLUG: Final = "SELECT slug FROM erpflow.erp_tenants WHERE id = %s"
 _INSERT: Final = """
 INSERT INTO erpflow.erp_tenants (slug, name) VALUES (%s, %s) RETURNING id::text, slug, name, created_at
 """
@@ -54,6 +55,14 @@ def get_tenant(connection: psycopg.Connection[Any], slug: str) -> Tenant:
         return tenants[slug]
     except KeyError:
         raise ConfigError(f'There is no tenant "{slug}"{suggestion(slug, tenants)}') from None
+
+
+def slug_of(connection: psycopg.Connection[Any], tenant_id: TenantId) -> str:
+    """The short name of a tenant that is there."""
+    row = connection.execute(_SLUG, (tenant_id,)).fetchone()
+    if row is None:
+        raise ConfigError(f"There is no tenant {tenant_id} any more.")
+    return str(row[0])
 
 
 def add_tenant(connection: psycopg.Connection[Any], slug: str, *, name: str) -> Tenant:
