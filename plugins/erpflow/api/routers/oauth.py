@@ -82,7 +82,11 @@ async def _visitor(request: Request) -> Person | None:
         return None
 
 
-@router.get("/oauth/callback", response_class=HTMLResponse)
+@router.get(
+    "/oauth/callback",
+    response_class=HTMLResponse,
+    responses={400: {"description": "Why the account is not connected", "content": {"text/html": {}}}},
+)
 def finish_consent(request: Request, visitor: Annotated[Person | None, Depends(_visitor)]) -> HTMLResponse:
     """Where the vendor sends the browser back to: a page that says whether the account is connected, or why not."""
     around, given = surroundings_of(request), dict(request.query_params)
