@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fastapi import APIRouter, FastAPI
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import Mount
 
 from erpflow import __version__
 from erpflow.api.bounds import BoundedBodies
@@ -18,6 +20,8 @@ from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
 from erpflow.api.routers import api_keys, connections, dashboard, events, health, metrics, oauth, rate_limits, sync_logs, transform_templates
 from erpflow.api.surroundings import Surroundings
+
+API = "/api/erp"
 
 ROUTERS = (
     health.router, sync_logs.router, api_keys.router, events.router, dashboard.router, metrics.router, connections.router, oauth.router, rate_limits.router, transform_templates.router,
@@ -39,6 +43,12 @@ def create_vendor_apps(surroundings: Surroundings) -> dict[str, FastAPI]:
         prefix: _app(f"erpflow {prefix}", surroundings, routers, docs=False)
         for prefix, routers in VENDOR_ROUTERS.items()
     }
+
+
+def mounted(surroundings: Surroundings) -> Starlette:
+    """All of them in one, each where Airflow mounts it."""
+    apps = {API: create_app(surroundings), **create_vendor_apps(surroundings)}
+    return Starlette(routes=[Mount(prefix, app=app) for prefix, app in apps.items()])
 
 
 def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter], *, docs: bool) -> FastAPI:

@@ -28,6 +28,7 @@ ORDER BY m.user_name IS NULL, t.slug <> 'default', t.slug LIMIT 1
 _ADD_MEMBER: Final = """
 INSERT INTO erpflow.erp_tenant_members (tenant_id, user_name) VALUES (%s, %s) ON CONFLICT DO NOTHING
 """
+_MEMBERS: Final = "SELECT user_name FROM erpflow.erp_tenant_members WHERE tenant_id = %s ORDER BY user_name"
 _REMOVE_MEMBER: Final = """
 DELETE FROM erpflow.erp_tenant_members WHERE tenant_id = %s AND user_name = %s RETURNING user_name
 """
@@ -90,6 +91,11 @@ def acting_for(
     values = {"user": user_name, "slug": slug, "any": any_tenant}
     row = connection.execute(_ACTING_FOR, values).fetchone()
     return TenantId(row[0]) if row else None
+
+
+def members(connection: psycopg.Connection[Any], tenant_id: TenantId) -> list[str]:
+    """Those of Airflow's users who were let act for a tenant, by name."""
+    return [str(row[0]) for row in connection.execute(_MEMBERS, (tenant_id,))]
 
 
 def add_member(connection: psycopg.Connection[Any], tenant_id: TenantId, user_name: str) -> None:
