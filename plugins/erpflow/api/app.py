@@ -48,7 +48,9 @@ def create_vendor_apps(surroundings: Surroundings) -> dict[str, FastAPI]:
 def mounted(surroundings: Surroundings) -> Starlette:
     """All of them in one, each where Airflow mounts it."""
     apps = {API: create_app(surroundings), **create_vendor_apps(surroundings)}
-    return Starlette(routes=[Mount(prefix, app=app) for prefix, app in apps.items()])
+    root = Starlette(routes=[Mount(prefix, app=app) for prefix, app in apps.items()])
+    add_problems(root)
+    return root
 
 
 def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter], *, docs: bool) -> FastAPI:

@@ -6,10 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from erpflow import errors
@@ -80,7 +81,7 @@ def answer(status: int, code: str, detail: str, *, headers: dict[str, str] | Non
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def add_problems(app: FastAPI) -> None:
+def add_problems(app: Starlette) -> None:
     """Let an app answer every error as a problem, and say so in its OpenAPI."""
     app.add_exception_handler(ApiError, _of_api)
     app.add_exception_handler(errors.ErpflowError, _of_family)

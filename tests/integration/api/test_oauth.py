@@ -90,15 +90,15 @@ def test_a_state_is_answered_once(api: Api, books: str, installation: Installati
     given = agreed(begun(api, books)["authorize_url"])
     assert come_back(api, given).status_code == 200
     again = come_back(api, given)
-    assert again.status_code == 400
+    assert again.status_code == 422
     assert "answered already" in again.text
     assert saved(installation) == [(1, "9341")]
 
 
 def test_a_failed_answer_uses_the_state_up(api: Api, books: str, installation: Installation) -> None:
     given = agreed(begun(api, books)["authorize_url"])
-    assert come_back(api, {"state": given["state"], "error": "access_denied"}).status_code == 400
-    assert come_back(api, given).status_code == 400
+    assert come_back(api, {"state": given["state"], "error": "access_denied"}).status_code == 422
+    assert come_back(api, given).status_code == 422
     assert saved(installation) == []
 
 
@@ -116,7 +116,7 @@ def test_what_nobody_began_is_refused(
 ) -> None:
     begun(api, books)
     refused = come_back(api, {"state": state, "code": "c-stolen"})
-    assert (refused.status_code, "not the answer" in refused.text) == (400, True)
+    assert (refused.status_code, "not the answer" in refused.text) == (422, True)
     assert vendor.asked == []
     assert saved(installation) == []
 
@@ -135,7 +135,7 @@ def test_a_code_of_another_consent_is_refused_by_the_vendor(
     given = agreed(begun(api, books)["authorize_url"])
     stolen = vendor.code(challenge="theirs", redirect_uri=f"https://erp.example{CALLBACK}")
     refused = come_back(api, {**given, "code": stolen})
-    assert (refused.status_code, "codes work once" in refused.text) == (400, True)
+    assert (refused.status_code, "codes work once" in refused.text) == (422, True)
     assert saved(installation) == []
 
 
@@ -153,7 +153,7 @@ def test_somebody_else_cannot_bring_what_a_person_began(api: Api, books: str, in
     authorize = f"{PATH}/{books}/oauth/authorize"
     given = agreed(api.as_person("op").get(authorize).json()["authorize_url"])
     refused = api.as_person("viewer", cookie=True).get(CALLBACK, params=given)
-    assert (refused.status_code, saved(installation)) == (400, [])
+    assert (refused.status_code, saved(installation)) == (422, [])
     given = agreed(api.as_person("op").get(authorize).json()["authorize_url"])
     assert api.as_person("op", cookie=True).get(CALLBACK, params=given).status_code == 200
     assert saved(installation) == [(1, "9341")]

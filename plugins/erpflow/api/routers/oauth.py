@@ -85,7 +85,7 @@ async def _visitor(request: Request) -> Person | None:
 @router.get(
     "/oauth/callback",
     response_class=HTMLResponse,
-    responses={400: {"description": "Why the account is not connected", "content": {"text/html": {}}}},
+    responses={422: {"description": "Why the account is not connected", "content": {"text/html": {}}}},
 )
 def finish_consent(request: Request, visitor: Annotated[Person | None, Depends(_visitor)]) -> HTMLResponse:
     """Where the vendor sends the browser back to: a page that says whether the account is connected, or why not."""
@@ -94,7 +94,7 @@ def finish_consent(request: Request, visitor: Annotated[Person | None, Depends(_
         waiting = _taken(around, given.get("state", ""), visitor)
         row_name, tried = _connected(around, waiting, given)
     except ErpflowError as error:
-        return _page("Not connected", str(error), status=HTTPStatus.BAD_REQUEST)
+        return _page("Not connected", str(error), status=HTTPStatus.UNPROCESSABLE_ENTITY)
     if not tried.result.success:
         return _page(f"{row_name} is connected, and cannot be used yet", tried.result.message, status=HTTPStatus.OK)
     return _page(f"{row_name} is connected", "You can close this page.", status=HTTPStatus.OK)
