@@ -167,6 +167,8 @@ class Vault:
             known = [] if row else [str(found[0]) for found in connection.execute(_KNOWN)]
         if row is None and self._backend is not None:
             raise ConfigError(self._backend.hidden(conn_id))
+        # A tenant's ids begin with its name: nobody is told those of another one.
+        known = [other for other in known if other.rpartition("__")[0] == conn_id.rpartition("__")[0]]
         if row is None:
             raise ConfigError(
                 f'There is no Airflow connection "{conn_id}"{suggestion(conn_id, known)}. Add it in Airflow under '
