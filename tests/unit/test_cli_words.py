@@ -53,8 +53,8 @@ def test_the_command_starts_without_anything_heavy() -> None:
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(erpflow.commands) == {
-        "api-key", "conflict", "connect", "connection", "connector", "db", "history", "mapping", "plan", "reconcile",
-        "reject", "replay", "sandbox", "serve", "sync", "template", "tenant", "version",
+        "api-key", "conflict", "connect", "connection", "connector", "db", "delivery", "history", "mapping", "plan",
+        "reconcile", "reject", "replay", "sandbox", "serve", "subscription", "sync", "template", "tenant", "version",
     }  # fmt: skip
     for group in (
         "api-key",

@@ -21,6 +21,7 @@ from erpflow.errors import AuthFailed, ConfigError, ErpflowError, suggestion
 from erpflow.mapping.load import find_mappings, load_mapping
 from erpflow.store import connections
 from erpflow.store.connections import ConnectionStatus, ErpConnection
+from erpflow.store.credentials import write_secret
 from erpflow.store.vault import Credentials, Secret, Vault
 from erpflow.sync.configure import configure
 from erpflow.vocabulary import DEFAULT_TENANT, ConnectionId, TenantId
@@ -85,7 +86,7 @@ def add_account(
     return row
 
 
-def change_secret(vault: Vault, row: ErpConnection, changed: Mapping[str, Any]) -> bool:
+def change_secret(store: Store, vault: Vault, row: ErpConnection, changed: Mapping[str, Any]) -> bool:
     """Write what changed of a connection's address, login, password and settings; whether anything did.
 
     `changed`: any of `url`, `login`, `password`, `settings`; None takes a value away, and what is shown of a secret
@@ -110,7 +111,7 @@ def change_secret(vault: Vault, row: ErpConnection, changed: Mapping[str, Any]) 
     check_complete(spec, after)
     if after == known:
         return False
-    vault.write(after)
+    write_secret(store, vault, row.id, after, secret_settings=spec.secret_settings)
     return True
 
 

@@ -189,11 +189,16 @@ def test_what_is_left_out_of_a_change_stays(api: Api) -> None:
 def test_a_secret_is_rotated_and_the_status_is_open_again(api: Api, installation: Installation) -> None:
     created = made(api)
     with installation.database.transaction() as connection:
-        connection.execute("UPDATE erpflow.erp_connections SET status = 'error', status_message = 'refused'")
+        connection.execute(
+            "UPDATE erpflow.erp_connections SET status = 'error', status_message = 'refused',"
+            " secret_rotated_at = now() - interval '1 year'"
+        )
     changed = api.client.put(f"{PATH}/{created['id']}", json={"password": "next"}).json()
     assert kept("shop").password.reveal() == "next"
     assert kept("shop").login == "key-1"
     assert (changed["status"], changed["status_message"]) == ("unknown", None)
+    young = "SELECT secret_rotated_at > now() - interval '1 minute' FROM erpflow.erp_connections"
+    assert installation.rows(young) == [(True,)]
 
 
 def test_what_was_shown_and_is_sent_back_changes_nothing(api: Api, books: None) -> None:

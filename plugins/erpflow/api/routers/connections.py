@@ -169,7 +169,7 @@ def change_connection(request: Request, caller: Configuring, connection_id: UUID
         if row is None:
             raise not_found("connection", connection_id)
         connections.change_connection(store, row.id, name=body.name, options=body.options, disabled=body.disabled)
-        if secret and connecting.change_secret(around.vault(), row, secret):
+        if secret and connecting.change_secret(store, around.vault(), row, secret):
             connections.change_connection(store, row.id, anew=True)
     return get_connection(request, caller, connection_id)
 
