@@ -18,14 +18,33 @@ from erpflow.api.bounds import BoundedBodies
 from erpflow.api.event_hub import EventHub
 from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
-from erpflow.api.routers import api_keys, connections, dashboard, events, health, metrics, oauth, rate_limits, sync_logs, transform_templates
+from erpflow.api.routers import (
+    api_keys,
+    connections,
+    dashboard,
+    events,
+    health,
+    metrics,
+    oauth,
+    rate_limits,
+    sync_logs,
+    transform_templates,
+)
 from erpflow.api.surroundings import Surroundings
 
 API = "/api/erp"
 
 ROUTERS = (
-    health.router, sync_logs.router, api_keys.router, events.router, dashboard.router, metrics.router, connections.router, oauth.router, rate_limits.router, transform_templates.router,
-)
+    health.router,
+    sync_logs.router,
+    api_keys.router,
+    events.router,
+    dashboard.router,
+    metrics.router,
+    connections.router,
+    oauth.router,
+    rate_limits.router,
+    transform_templates.router,
 )
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {}
