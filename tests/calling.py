@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from erpflow.api import serving
-from erpflow.api.app import create_app, create_vendor_apps
+from erpflow.api.app import mounted
 from erpflow.api.rights import Right
 from erpflow.api.surroundings import Person, Surroundings
 from erpflow.services import installation
@@ -120,15 +120,9 @@ async def _person(request: Request) -> Person | None:
 
 def serve(database: Database, **changes: Any) -> Iterator[Api]:
     """The API over a database, with every app mounted where Airflow mounts it; the environment names the rest."""
-    from fastapi import FastAPI
-
     runs = EngineRuns()
     around = replace(serving.surroundings(runs, public_url="https://erp.example"), person=_person, **changes)
-    root = FastAPI()
-    root.mount("/api/erp", create_app(around))
-    for prefix, app in create_vendor_apps(around).items():
-        root.mount(prefix, app)
-    with TestClient(root) as client:
+    with TestClient(mounted(around)) as client:
         api = Api(around, runs, client, database)
         client.headers["Authorization"] = f"Bearer {api.key(*ALL)}"
         yield api

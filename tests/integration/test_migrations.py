@@ -34,6 +34,7 @@ STATE_TABLES = {
     "erp_events",
     "erp_field_mappings",
     "erp_notifications",
+    "erp_oauth_consents",
     "erp_oauth_tokens",
     "erp_push_attempts",
     "erp_rate_accounts",

@@ -226,3 +226,44 @@ def test_what_is_in_airflows_own_table_is_found_beside_a_backend(
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", metadata.url)
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", key)
     assert Vault.from_environment(tmp_path).read("shop") == SHOP
+
+
+def test_several_are_read_at_once_and_each_that_cannot_be_says_why(
+    metadata: Database, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = Vault(metadata, fernet_keys=key)
+    vault.write(SHOP)
+    Vault(metadata, fernet_keys=Fernet.generate_key().decode()).write(replace(SHOP, conn_id="locked"))
+    monkeypatch.setenv("AIRFLOW_CONN_GIVEN", '{"conn_type": "erpnext", "host": "https://given.example"}')
+    found = vault.read_many(["shop", "given", "locked", "nowhere"])
+    assert found["shop"] == SHOP
+    assert isinstance(found["given"], Credentials)
+    assert found["given"].host == "https://given.example"
+    for conn_id, said in (("locked", "another key"), ("nowhere", 'no Airflow connection "nowhere"')):
+        error = found[conn_id]
+        assert isinstance(error, ConfigError)
+        assert said in str(error)
+
+
+def test_a_deleted_one_is_gone_and_may_be_deleted_again(
+    metadata: Database, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = Vault(metadata, fernet_keys=key)
+    vault.write(SHOP)
+    assert vault.knows("shop")
+    vault.delete("shop")
+    vault.delete("shop")
+    assert not vault.knows("shop")
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "erpnext://")
+    assert vault.knows("shop")
+
+
+def test_a_missing_one_is_not_told_the_names_of_other_tenants(metadata: Database, key: str) -> None:
+    vault = Vault(metadata, fernet_keys=key)
+    for conn_id in ("acme__shop", "shopp"):
+        vault.write(replace(SHOP, conn_id=conn_id))
+    with pytest.raises(ConfigError) as raised:
+        vault.read("other__shop")
+    assert "acme" not in str(raised.value)
+    with pytest.raises(ConfigError, match='did you mean "shopp"'):
+        vault.read("shop")

@@ -53,10 +53,21 @@ def test_the_command_starts_without_anything_heavy() -> None:
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(erpflow.commands) == {
-        "conflict", "connect", "connection", "connector", "db", "history", "mapping", "plan", "reconcile", "reject",
-        "replay", "sandbox", "sync", "template", "version",
+        "api-key", "conflict", "connect", "connection", "connector", "db", "delivery", "history", "mapping", "plan",
+        "reconcile", "reject", "replay", "sandbox", "serve", "subscription", "sync", "template", "tenant", "version",
     }  # fmt: skip
-    for group in ("conflict", "connection", "connector", "db", "mapping", "reject", "sync", "template"):
+    for group in (
+        "api-key",
+        "conflict",
+        "connection",
+        "connector",
+        "db",
+        "mapping",
+        "reject",
+        "sync",
+        "template",
+        "tenant",
+    ):
         for name, command in erpflow.commands[group].commands.items():  # type: ignore[attr-defined]
             assert command.help, name
             assert run(group, name, "--help") == 0

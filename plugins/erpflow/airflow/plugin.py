@@ -17,7 +17,7 @@ def apps() -> list[dict[str, Any]]:
     from erpflow.airflow.notify import base_url
     from erpflow.airflow.people import person
     from erpflow.airflow.triggering import InProcess
-    from erpflow.api.app import create_app, create_vendor_apps
+    from erpflow.api.app import API, create_app, create_vendor_apps
     from erpflow.api.surroundings import Surroundings
     from erpflow.store.tenancy import TenantDatabase
 
@@ -34,7 +34,7 @@ def apps() -> list[dict[str, Any]]:
     )
     vendors = create_vendor_apps(around)
     return [
-        {"app": create_app(around), "url_prefix": "/api/erp", "name": "erpflow"},
+        {"app": create_app(around), "url_prefix": API, "name": "erpflow"},
         *({"app": app, "url_prefix": prefix, "name": f"erpflow {prefix}"} for prefix, app in vendors.items()),
     ]
 

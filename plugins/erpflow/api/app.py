@@ -9,19 +9,43 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fastapi import APIRouter, FastAPI
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import Mount
 
 from erpflow import __version__
 from erpflow.api.bounds import BoundedBodies
 from erpflow.api.event_hub import EventHub
 from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
-from erpflow.api.routers import api_keys, dashboard, events, health, metrics, sync_logs
+from erpflow.api.routers import (
+    api_keys,
+    connections,
+    dashboard,
+    events,
+    health,
+    metrics,
+    oauth,
+    rate_limits,
+    sync_logs,
+    transform_templates,
+)
 from erpflow.api.surroundings import Surroundings
 
+API = "/api/erp"
+
 ROUTERS = (
-    health.router, sync_logs.router, api_keys.router, events.router, dashboard.router, metrics.router,
-)  # fmt: skip
+    health.router,
+    sync_logs.router,
+    api_keys.router,
+    events.router,
+    dashboard.router,
+    metrics.router,
+    connections.router,
+    oauth.router,
+    rate_limits.router,
+    transform_templates.router,
+)
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {}
 """What other systems call at paths of their own, by the prefix they are mounted at."""
@@ -38,6 +62,14 @@ def create_vendor_apps(surroundings: Surroundings) -> dict[str, FastAPI]:
         prefix: _app(f"erpflow {prefix}", surroundings, routers, docs=False)
         for prefix, routers in VENDOR_ROUTERS.items()
     }
+
+
+def mounted(surroundings: Surroundings) -> Starlette:
+    """All of them in one, each where Airflow mounts it."""
+    apps = {API: create_app(surroundings), **create_vendor_apps(surroundings)}
+    root = Starlette(routes=[Mount(prefix, app=app) for prefix, app in apps.items()])
+    add_problems(root)
+    return root
 
 
 def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter], *, docs: bool) -> FastAPI:

@@ -6,10 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from erpflow import errors
@@ -46,14 +47,26 @@ class Problem(BaseModel):
 
 
 class ApiError(Exception):
-    """An answer other than success: its status, a code that programs compare, a sentence for people."""
+    """An answer other than success: its status, a code that programs compare, a sentence for people.
 
-    def __init__(self, status: int, code: str, detail: str, *, field: str | None = None) -> None:
+    `errors`: every value that was refused, each with `field`, `code` and `detail`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        errors: list[dict[str, Any]] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
         self.field = field
+        self.errors = errors
 
 
 def not_found(what: str, id_: object) -> ApiError:
@@ -68,7 +81,7 @@ def answer(status: int, code: str, detail: str, *, headers: dict[str, str] | Non
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def add_problems(app: FastAPI) -> None:
+def add_problems(app: Starlette) -> None:
     """Let an app answer every error as a problem, and say so in its OpenAPI."""
     app.add_exception_handler(ApiError, _of_api)
     app.add_exception_handler(errors.ErpflowError, _of_family)
@@ -78,7 +91,7 @@ def add_problems(app: FastAPI) -> None:
 
 def _of_api(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101  (it is registered for this class)
-    return answer(error.status, error.code, error.detail, field=error.field)
+    return answer(error.status, error.code, error.detail, field=error.field, errors=error.errors)
 
 
 def _of_family(_request: Request, error: Exception) -> Response:
@@ -92,7 +105,9 @@ def _of_family(_request: Request, error: Exception) -> Response:
     problems = None
     if isinstance(error, errors.RecordRejected):
         problems = [{"field": p.field, "code": p.rule, "detail": p.message} for p in error.problems]
-    return answer(status, _code(type(error).__name__), str(error), headers=headers, errors=problems)
+    kind_of_code = type(error) if type(error).__module__ == errors.__name__ else kind or type(error)
+    named = getattr(error, "field", None)
+    return answer(status, _code(kind_of_code.__name__), str(error), headers=headers, errors=problems, field=named)
 
 
 def _of_request(_request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from erpflow.cli.api_key import api_key
 from erpflow.cli.conflict import conflict
 from erpflow.cli.connect import connect
 from erpflow.cli.connection import connection
@@ -23,9 +24,11 @@ from erpflow.cli.reconcile import reconcile
 from erpflow.cli.reject import reject
 from erpflow.cli.replay import replay
 from erpflow.cli.sandbox import sandbox
+from erpflow.cli.serve import serve
 from erpflow.cli.subscription import subscription
 from erpflow.cli.sync import sync
 from erpflow.cli.template import template
+from erpflow.cli.tenant import tenant
 from erpflow.cli.version import version
 from erpflow.errors import ErpflowError
 
@@ -50,8 +53,8 @@ def erpflow(context: click.Context, *, debug: bool) -> None:
 
 
 COMMANDS = (
-    conflict, connect, connection, connector, db, delivery, history, mapping, plan, reconcile, reject, replay, sandbox,
-    subscription, sync, template, version,
+    api_key, conflict, connect, connection, connector, db, delivery, history, mapping, plan, reconcile, reject, replay,
+    sandbox, serve, subscription, sync, template, tenant, version,
 )  # fmt: skip
 for command in COMMANDS:
     erpflow.add_command(command)

@@ -10,13 +10,12 @@ import click
 
 from erpflow.cli.connection import try_out
 from erpflow.cli.redirect import LoopbackServer, is_loopback, parameters_of
-from erpflow.cli.surroundings import account_of, database, home, printable, quiet_logs
+from erpflow.cli.surroundings import database, home, quiet_logs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from erpflow.connectors.oauth import Consent, Grant, OAuthClient
-    from erpflow.store.connections import ErpConnection
 
 REDIRECT_URI = "http://localhost:8765/callback"
 PATIENCE_S = 300.0
@@ -35,27 +34,24 @@ def connect(debug: bool, connection: str, *, redirect_uri: str, paste: bool, fro
 
     The app's client id and secret are the connection's login and password.
     """
-    from erpflow.connectors.oauth import oauth_client
-    from erpflow.connectors.registry import connector_class
+    from erpflow.services import consenting
     from erpflow.store import connections
     from erpflow.store.cipher import Cipher
-    from erpflow.store.tokens import kept_facts, save_grant
+    from erpflow.store.vault import Vault
 
     quiet_logs(debug=debug)
     db = database()
     with db.session() as store:
         row = connections.get_connection(store, connection)
-    connector = connector_class(row.system)
-    client = oauth_client(connector, account_of(row))
-    if connector.oauth is not None and client.needs_consent:
+    client = consenting.client_of(row, Vault.from_environment(home()))
+    if client.needs_consent:
         cipher = Cipher.from_environment(home())
         cipher.encrypt("")  # without a key it says so: better now than after a person has agreed
         grant = (
             client.redeem(_asked("The code").strip()) if from_console else _agreed(client, redirect_uri, paste=paste)
         )
         with db.transaction() as store:
-            _check(grant, row, facts=connector.oauth.redirect_facts, known=kept_facts(store, row.id))
-            save_grant(store, row.id, grant, cipher=cipher)
+            consenting.keep(store, row, grant, cipher=cipher)
     try_out(row, db)
 
 
@@ -96,26 +92,3 @@ def _asked(what: str) -> str:
     if sys.stdin.isatty():
         return str(click.prompt(what, hide_input=True))
     return sys.stdin.readline()
-
-
-def _check(grant: Grant, row: ErpConnection, *, facts: tuple[str, ...], known: Mapping[str, str]) -> None:
-    """Raises ConfigError when these tokens cannot serve the connection: nothing is saved then."""
-    from erpflow.errors import ConfigError
-
-    if not grant.refresh_token:
-        raise ConfigError(
-            "The vendor gave an access token, and nothing to renew it with. Nothing was saved. Allow the app offline "
-            "access in the vendor's developer console, take back what you agreed to before, and start again."
-        )
-    for name in facts:
-        if name not in grant.facts:
-            raise ConfigError(
-                f"The vendor did not say whose account this is ({name} is missing). Nothing was saved. "
-                f"It says so when a person agrees in a browser: erpflow connect {row.name}"
-            )
-        if known.get(name, grant.facts[name]) != grant.facts[name]:
-            raise ConfigError(
-                f"{row.name} belongs to {name} {printable(known[name])}, and you agreed for "
-                f"{printable(grant.facts[name])}. Nothing was saved: two accounts would be mixed. Start again with the "
-                "first, or add a connection for the second: erpflow connection add"
-            )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from threading import TIMEOUT_MAX
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +17,6 @@ from erpflow.errors import ConfigError
 if TYPE_CHECKING:
     from erpflow.store.connections import ErpConnection
     from erpflow.store.database import Database
-    from erpflow.store.vault import Credentials
 
 
 @click.group()
@@ -50,6 +50,7 @@ def add(
     setting that is a secret is given as --set NAME and asked for too, or read as a line of standard input.
     """
     from erpflow.connectors.registry import connector_class
+    from erpflow.services import connecting
     from erpflow.store import connections
     from erpflow.store.vault import Vault
 
@@ -59,15 +60,13 @@ def add(
     db = database()
     with db.transaction() as store:
         row = connections.add_connection(store, name, system=system, airflow_conn_id=conn_id)
-        entities = _add_configs(store, row)
+        entities = connecting.add_configs(store, row, mappings_folder())
         password = None if url is None or no_password else _password(from_stdin=password_stdin)
         extra = read_settings(settings, spec)
         if url is None:
-            known = vault.read(conn_id)
-            if extra:
-                vault.write(_changed(known, extra))
+            connecting.change_extra(vault, conn_id, extra)
         else:
-            vault.write(_credentials(conn_id, system, url, login=login, password=password, extra=extra))
+            vault.write(connecting.credentials(conn_id, system, url, login=login, password=password, extra=extra))
     what = ", ".join(entities) if entities else f"nothing yet: there is no mapping in {mappings_folder() / system}"
     click.echo(f"Added {name}; it syncs {what}.")
     click.echo(f"Try it: erpflow connection test {name}")
@@ -82,6 +81,7 @@ def set_(name: str, *, settings: tuple[str, ...]) -> None:
     A setting that is a secret is given as its name alone, and asked for, or read as a line of standard input.
     """
     from erpflow.connectors.registry import connector_class
+    from erpflow.services import connecting
     from erpflow.store import connections, credentials
     from erpflow.store.vault import Vault
 
@@ -90,7 +90,8 @@ def set_(name: str, *, settings: tuple[str, ...]) -> None:
         row = connections.get_connection(store, name)
     spec = connector_class(row.system).spec
     changed = read_settings(settings, spec)
-    known = _changed(vault.read(row.airflow_conn_id), changed)
+    known = vault.read(row.airflow_conn_id)
+    known = replace(known, extra=connecting.merged(known.extra, changed))
     with db.session() as store:
         credentials.write_secret(store, vault, row.id, known, secret_settings=spec.secret_settings)
     click.echo(f"Changed {name}: {', '.join(changed)}.")
@@ -168,62 +169,19 @@ connection.add_command(limits_command)
 
 def try_out(row: ErpConnection, db: Database) -> None:
     """Ask the vendor who we are, note the answer and print it. Raises ConfigError when it is a no."""
-    from erpflow.errors import AuthFailed, ErpflowError
-    from erpflow.store import connections
-    from erpflow.store.connections import ConnectionStatus
+    from erpflow.services import connecting
 
-    try:
-        with connector_for(row, db) as vendor:
-            result = vendor.check()
-    except ErpflowError as error:
-        # Without a consent nothing else helps; the word says so.
-        status = ConnectionStatus.EXPIRED if isinstance(error, AuthFailed) else ConnectionStatus.ERROR
-        with db.session() as store:
-            connections.set_status(store, row.id, status, message=str(error))
-        raise
-    status = ConnectionStatus.ACTIVE if result.success else ConnectionStatus.ERROR
+    # A person at a terminal sees that it goes on, and may stop it: only the vendor's own time-outs end it.
+    tried = connecting.try_account(lambda: connector_for(row, db), patience=TIMEOUT_MAX)
     with db.session() as store:
-        connections.set_status(store, row.id, status, message=result.message, account=result.account)
+        connecting.note(store, row.id, tried)
+    result = tried.result
+    if tried.error is not None:
+        raise tried.error
     if not result.success:
         raise ConfigError(f"{row.name}: {printable(result.message, width=500)} ({result.latency * 1000:.0f} ms)")
     account = printable(result.account or "an unnamed account", width=100)
     click.echo(f"{row.name}: connected to {row.system} as {account} in {result.latency * 1000:.0f} ms.")
-
-
-def _add_configs(store: Any, row: ErpConnection) -> list[str]:
-    """A sync config for each mapping file of the connection's system."""
-    from erpflow.mapping.load import find_mappings, load_mapping
-    from erpflow.sync.configure import configure
-
-    folder = mappings_folder()
-    entities = []
-    for path in find_mappings(folder / row.system) if (folder / row.system).is_dir() else []:
-        found = load_mapping(path)
-        configure(store, row.id, found, path=str(path.relative_to(folder)))
-        entities.append(found.entity)
-    return entities
-
-
-def _credentials(
-    conn_id: str, system: str, url: str, *, login: str | None, password: str | None, extra: dict[str, str]
-) -> Credentials:
-    from erpflow.connectors.session import base_url
-    from erpflow.store.vault import Credentials, Secret
-
-    return Credentials(
-        conn_id=conn_id,
-        conn_type=system,
-        host=base_url(url),
-        login=login,
-        password=Secret(password) if password else None,
-        extra={name: value for name, value in extra.items() if value},
-    )
-
-
-def _changed(known: Credentials, settings: dict[str, str]) -> Credentials:
-    """With other settings: what is not named stays, an empty value goes."""
-    extra = {**known.extra, **settings}
-    return replace(known, extra={name: value for name, value in extra.items() if value != "" or name not in settings})
 
 
 def _password(*, from_stdin: bool) -> str:

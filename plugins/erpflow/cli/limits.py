@@ -60,6 +60,7 @@ limits_command = click.Command(
 def _number(span: Span, text: str, sheet: Limits) -> float | None:
     """Raises ConfigError when it is no number of requests, or more than the system's data sheet allows."""
     from erpflow.errors import ConfigError
+    from erpflow.services.limiting import check_limit
 
     if text == DEFAULT:
         return None
@@ -67,17 +68,10 @@ def _number(span: Span, text: str, sheet: Limits) -> float | None:
     try:
         number = float(text)
     except ValueError:
-        number = 0.0
-    least = 1.0 if span == "concurrent" else 0.0
-    if not least <= number < float("inf") or number == 0 or (span == "concurrent" and not number.is_integer()):
-        what = "a whole number from 1 on" if span == "concurrent" else "a number above 0"
-        raise ConfigError(f'{option} is "{printable(text)}". Give {what}, or "{DEFAULT}" for the system\'s own limit.')
-    allowed = getattr(sheet, span)
-    if allowed is not None and number > allowed:
         raise ConfigError(
-            f"{option} is {number:g}, and the system's data sheet allows {allowed:g}. A limit of one's own may only be "
-            "lower. Nothing was changed."
-        )
+            f'{option} is "{printable(text)}". Give a number above 0, or "{DEFAULT}" for the system\'s own limit.'
+        ) from None
+    check_limit(span, number, sheet, called=option)
     return number
 
 

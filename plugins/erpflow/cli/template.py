@@ -26,12 +26,13 @@ def template() -> None:
 def list_() -> None:
     """List the templates of include/mappings/templates, and which mappings use them."""
     from erpflow.mapping.templates import find_templates
+    from erpflow.services.template_use import uses_of_templates
 
     templates = find_templates(mappings_folder() / FOLDER)
     if not templates.names():
         click.echo(f"There are no templates in {mappings_folder() / FOLDER}. docs/reference-mapping.md shows one.")
         return
-    used_by, unreadable = _uses()
+    used_by, unreadable = uses_of_templates(mappings_folder())
     lines = [("NAME", "LEVEL", "USED BY", "DESCRIPTION")]
     for name in templates.names():
         try:
@@ -93,21 +94,3 @@ def _told(found: Template) -> str:
         return f"batch template, {parts.function.name}"
     way = "both ways" if parts.function.reverse else "only for a pull"
     return f"record template, {', '.join(parts.reads)} → {', '.join(parts.gives)}, {way}"
-
-
-def _uses() -> tuple[dict[str, list[str]], list[str]]:
-    """The mappings (`erpnext/customer`) that use each template, and those that cannot be read."""
-    from erpflow.mapping.load import find_mappings, load_mapping
-    from erpflow.mapping.templates import templates_used
-
-    folder = mappings_folder()
-    used_by: dict[str, list[str]] = {}
-    unreadable = []
-    for path in find_mappings(folder):
-        name = path.relative_to(folder).as_posix()
-        try:
-            for found in templates_used(load_mapping(path)):
-                used_by.setdefault(found.name, []).append(name)
-        except ConfigError:
-            unreadable.append(name)
-    return used_by, unreadable

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, NewType, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Final, NewType, Protocol, runtime_checkable
 
 import msgspec
 
@@ -30,6 +30,9 @@ PageToken = NewType("PageToken", str)
 
 RawRecord = msgspec.Raw
 """The bytes of one record as JSON, not parsed: most of them are unchanged and never need to be."""
+
+
+LOGIN_AND_PASSWORD: Final = frozenset({"login", "password"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,9 @@ class ConnectorSpec:
     """A system, as data: its name in the code, the title people read, and its entities by name.
 
     `settings`: what a connection's extra may hold besides the options of the session, each with the sentence its form
-    shows; `secret_settings`: those of them that nobody may see. `timeouts`: how long to wait for it, where that is not
-    the usual.
+    shows; `secret_settings`: those of them that nobody may see, `required_settings`: those it cannot do without.
+    `credentials`: which of login and password it cannot do without; `secret_login`: the login is half of the secret,
+    an API key. `timeouts`: how long to wait for it, where that is not the usual.
     """
 
     system: str
@@ -96,6 +100,9 @@ class ConnectorSpec:
     limits: Limits = field(default_factory=Limits)
     settings: Mapping[str, str] = field(default_factory=dict)
     secret_settings: frozenset[str] = frozenset()
+    required_settings: frozenset[str] = frozenset()
+    credentials: frozenset[str] = frozenset()
+    secret_login: bool = False
     timeouts: Timeouts | None = None
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from erpflow.connectors.account import Account
 from erpflow.connectors.base import (
+    LOGIN_AND_PASSWORD,
     Change,
     CheckResult,
     Connector,
@@ -78,6 +79,8 @@ class ErpNext(Connector):
         system="erpnext",
         title="ERPNext",
         auth=("token",),
+        credentials=LOGIN_AND_PASSWORD,
+        secret_login=True,
         entities=ENTITIES,
         # Sites have no request limit of their own by default (Frappe counts server time); this only spares the site.
         limits=Limits(per_second=50.0, concurrent=4),

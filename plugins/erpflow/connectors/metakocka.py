@@ -15,6 +15,7 @@ from erpflow.connectors import metakocka_products as products
 from erpflow.connectors import metakocka_stock as stock
 from erpflow.connectors.account import Account
 from erpflow.connectors.base import (
+    LOGIN_AND_PASSWORD,
     Change,
     CheckResult,
     Connector,
@@ -87,6 +88,7 @@ class Metakocka(Connector):
         system="metakocka",
         title="Metakocka",
         auth=("secret in the body",),
+        credentials=LOGIN_AND_PASSWORD,
         entities=ENTITIES,
         # Searches of a company wait for each other at the vendor; its quota of calls is not published (UNVERIFIED).
         limits=Limits(per_second=8.0, concurrent=1),

@@ -12,6 +12,7 @@ from requests.auth import AuthBase
 
 from erpflow.connectors.account import Account
 from erpflow.connectors.base import (
+    LOGIN_AND_PASSWORD,
     Change,
     CheckResult,
     Connector,
@@ -125,6 +126,7 @@ class QuickBooks(Connector):
         system="quickbooks",
         title="QuickBooks Online",
         auth=("oauth",),
+        credentials=LOGIN_AND_PASSWORD,
         entities=ENTITIES,
         # For a company and an app, whoever asks. Batches have a limit of their own, which a push does not reach alone:
         # every update in a batch is read before.

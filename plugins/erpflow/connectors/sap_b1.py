@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from erpflow.connectors.account import Account
 from erpflow.connectors.base import (
+    LOGIN_AND_PASSWORD,
     Change,
     CheckResult,
     Connector,
@@ -41,6 +42,8 @@ class SapB1(Connector):
         system="sap_b1",
         title="SAP Business One",
         auth=("session",),
+        credentials=LOGIN_AND_PASSWORD,
+        required_settings=frozenset({"company_db", "time_zone"}),
         entities=ENTITIES,
         # No published limit: a session answers one request at a time, and the server has a few dozen workers for all.
         limits=Limits(per_second=20.0, concurrent=4),

@@ -11,6 +11,7 @@ import msgspec
 from erpflow.connectors import zoho_crm_places
 from erpflow.connectors.account import Account
 from erpflow.connectors.base import (
+    LOGIN_AND_PASSWORD,
     Change,
     CheckResult,
     Connector,
@@ -102,6 +103,7 @@ class ZohoCrm(Connector):
         system="zoho_crm",
         title="Zoho CRM",
         auth=("oauth2",),
+        credentials=LOGIN_AND_PASSWORD,
         entities=ENTITIES,
         # Credits of the smallest paid edition, and the calls at once that every paid edition allows; the rate is ours.
         limits=Limits(per_second=20.0, per_day=50_000, concurrent=10),

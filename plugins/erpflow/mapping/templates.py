@@ -270,6 +270,12 @@ def parse_template(data: Any, *, name: str, templates: Templates | None = None) 
     return Templates(among.folder, files, {**among.kept, name: data}).get(name)
 
 
+def problems_of(data: Any, *, name: str, templates: Templates) -> list[Problem]:
+    """Everything that is wrong with the plain data of a template, each with the key it is about."""
+    among = Templates(templates.folder, dict(templates.files), {**templates.kept, name: data}, _opening=[name])
+    return _checked(name, data, among)[1]
+
+
 def templates_used(mapping: MappingFile) -> list[Template]:
     """The templates a mapping uses, each once, those of field templates included: by level, then by name."""
     origins = (use.origin for spec in mapping.specs() for use in spec.transform if use.origin is not None)

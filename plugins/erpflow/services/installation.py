@@ -86,22 +86,10 @@ def account_of(row: ErpConnection) -> Account:
 
     Raises ConfigError when it is not to be found, or does not make an address.
     """
-    from erpflow.connectors.account import Account
-    from erpflow.connectors.session import base_url
-    from erpflow.errors import ConfigError
+    from erpflow.services import connecting
     from erpflow.store.vault import Vault
 
-    secret = Vault.from_environment(home()).read(row.airflow_conn_id)
-    if not secret.host:
-        raise ConfigError(
-            f'The Airflow connection "{row.airflow_conn_id}" has no host. Give it the address of the site.'
-        )
-    return Account(
-        address=base_url(secret.host, schema=secret.schema or None, port=secret.port),
-        login=secret.login,
-        password=secret.password.reveal() if secret.password else None,
-        extra=secret.extra,
-    )
+    return connecting.account_of(row, Vault.from_environment(home()))
 
 
 def _tokens(row: ErpConnection, db: Database, connector: type[Connector], account: Account) -> Tokens:

@@ -39,6 +39,15 @@ RETURNING name, scopes
 _REVOKE: Final = """
 UPDATE erpflow.erp_api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = %s RETURNING id
 """
+_REVOKE_BY_PREFIX: Final = """
+UPDATE erpflow.erp_api_keys SET revoked_at = now()
+WHERE tenant_id = %s AND prefix = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+RETURNING id
+"""
+_OF_TENANT: Final = f"""
+SELECT {_COLUMNS}, coalesce(expires_at <= now(), false) AS ended
+FROM erpflow.erp_api_keys WHERE tenant_id = %s ORDER BY created_at DESC, id
+"""  # noqa: S608
 # One write a minute at most: a busy program does not make its key a hot row.
 _USE: Final = """
 WITH found AS (
@@ -88,6 +97,17 @@ def retire(
 def revoke(connection: psycopg.Connection[Any], key_id: str) -> bool:
     """End a key at once; whether there is such a key."""
     return connection.execute(_REVOKE, (key_id,)).fetchone() is not None
+
+
+def revoke_by_prefix(connection: psycopg.Connection[Any], tenant_id: TenantId, prefix: str) -> bool:
+    """End a tenant's key that begins so; whether there is one that still counted."""
+    return connection.execute(_REVOKE_BY_PREFIX, (tenant_id, prefix)).fetchone() is not None
+
+
+def of_tenant(connection: psycopg.Connection[Any], tenant_id: TenantId) -> list[dict[str, Any]]:
+    """A tenant's keys, the newest first; `ended`: its time is over."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_OF_TENANT, (tenant_id,)).fetchall()
 
 
 def holder(connection: psycopg.Connection[Any], key: str) -> KeyHolder | None:

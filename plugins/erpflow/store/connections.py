@@ -77,6 +77,19 @@ SET status = CASE WHEN status = 'disabled' AND NOT %(by_person)s THEN status ELS
     last_checked_at = CASE WHEN %(by_person)s THEN last_checked_at ELSE now() END, updated_at = now()
 WHERE id = %(id)s
 """
+# What changed may be right now: what the last check said of it counts no more.
+_CHANGE: Final = """
+UPDATE erpflow.erp_connections
+SET name = coalesce(%(name)s, name), options = coalesce(%(options)s, options),
+    status = CASE WHEN %(disabled)s THEN 'disabled'
+                  WHEN NOT %(disabled)s AND status = 'disabled' OR %(anew)s AND status <> 'disabled' THEN 'unknown'
+                  ELSE status END,
+    status_message = CASE WHEN %(anew)s THEN NULL ELSE status_message END, updated_at = now()
+WHERE id = %(id)s
+"""
+_LOCK: Final = sql.SQL("SELECT {columns} FROM erpflow.erp_connections WHERE id = %s FOR UPDATE").format(
+    columns=_COLUMNS
+)
 _DELETE: Final = "DELETE FROM erpflow.erp_connections WHERE id = %s"
 
 Connection = psycopg.Connection[Any]
@@ -175,6 +188,33 @@ def set_status(
         _SET_STATUS,
         {"id": connection_id, "status": status, "message": message, "account": account, "by_person": by_person},
     )
+
+
+def find_connection(connection: Connection, connection_id: ConnectionId, *, lock: bool = False) -> ErpConnection | None:
+    """The connection of that id as the session sees it; None when it does not. `lock`: until the transaction ends."""
+    row = connection.execute(_LOCK if lock else _BY_ID, (connection_id,)).fetchone()
+    return _connection(row) if row else None
+
+
+def change_connection(
+    connection: Connection,
+    connection_id: ConnectionId,
+    *,
+    name: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    disabled: bool | None = None,
+    anew: bool = False,
+) -> None:
+    """Change what is given. `anew`: its secret or address changed, and nothing is known of it any more.
+
+    Raises ConfigError when the name is taken.
+    """
+    values = {"name": name, "options": None if options is None else Jsonb(dict(options)), "disabled": disabled}
+    try:
+        with connection.transaction():
+            connection.execute(_CHANGE, {**values, "id": connection_id, "anew": anew})
+    except psycopg.errors.UniqueViolation:
+        raise ConfigError(f'There is a connection "{name}" already. Choose another name.') from None
 
 
 def delete_connection(connection: Connection, connection_id: ConnectionId) -> None:

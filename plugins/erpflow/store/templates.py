@@ -8,7 +8,9 @@ from typing import Any, Final, Protocol
 
 import msgspec
 import psycopg
+from psycopg.rows import dict_row
 
+from erpflow.store.listing import Row
 from erpflow.vocabulary import DEFAULT_TENANT, TenantId
 
 # The row of a template file has the key "file" in its definition: it is there for its counts, and its content follows
@@ -42,6 +44,29 @@ ON CONFLICT (tenant_id, name) DO UPDATE SET
 _KEPT: Final = """
 SELECT name, level, description, definition::text FROM erpflow.erp_transform_templates
 WHERE tenant_id = %s AND NOT definition ? 'file' ORDER BY name
+"""
+_COLUMNS: Final = """
+name, level, description, definition - 'file' AS definition, definition ? 'file' AS of_file, usage_count, last_used_at,
+created_at, updated_at
+"""
+_ROWS: Final = f"SELECT {_COLUMNS} FROM erpflow.erp_transform_templates WHERE tenant_id = %s ORDER BY name"  # noqa: S608
+# The row of a file that is gone is nobody's any more; its count stays.
+_ADD: Final = """
+INSERT INTO erpflow.erp_transform_templates AS t (tenant_id, name, level, description, definition)
+VALUES (%(tenant)s, %(name)s, %(level)s, %(description)s, %(definition)s::jsonb)
+ON CONFLICT (tenant_id, name) DO UPDATE SET
+    level = excluded.level, description = excluded.description, definition = excluded.definition, updated_at = now()
+WHERE t.definition ? 'file'
+RETURNING name
+"""
+_CHANGE: Final = """
+UPDATE erpflow.erp_transform_templates
+SET level = %(level)s, description = %(description)s, definition = %(definition)s::jsonb, updated_at = now()
+WHERE tenant_id = %(tenant)s AND name = %(name)s AND NOT definition ? 'file' RETURNING name
+"""
+_DELETE: Final = """
+DELETE FROM erpflow.erp_transform_templates
+WHERE tenant_id = %s AND name = %s AND NOT definition ? 'file' RETURNING name
 """
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -100,6 +125,37 @@ def kept_templates(
     return {
         name: {"level": level, "description": description, **_decode(definition)}
         for name, level, description, definition in connection.execute(_KEPT, (tenant_id,))
+    }
+
+
+def rows(connection: psycopg.Connection[Any], tenant_id: TenantId) -> list[Row]:
+    """Every row of a tenant by name, those of files (`of_file`) too."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_ROWS, (tenant_id,)).fetchall()
+
+
+def add(connection: psycopg.Connection[Any], tenant_id: TenantId, template: FileOrKept) -> bool:
+    """Keep a template; whether its name was free."""
+    return connection.execute(_ADD, _values(tenant_id, template)).fetchone() is not None
+
+
+def change(connection: psycopg.Connection[Any], tenant_id: TenantId, template: FileOrKept) -> bool:
+    """Put another content in the place of a kept template's; whether there is one of this name."""
+    return connection.execute(_CHANGE, _values(tenant_id, template)).fetchone() is not None
+
+
+def delete(connection: psycopg.Connection[Any], tenant_id: TenantId, name: str) -> bool:
+    """Delete a kept template; whether there was one of this name."""
+    return connection.execute(_DELETE, (tenant_id, name)).fetchone() is not None
+
+
+def _values(tenant_id: TenantId, template: FileOrKept) -> dict[str, Any]:
+    return {
+        "tenant": tenant_id,
+        "name": template.name,
+        "level": str(template.level),
+        "description": template.description,
+        "definition": _definition(template),
     }
 
 

@@ -12,6 +12,7 @@ from erpflow.errors import ConfigError, suggestion
 from erpflow.vocabulary import TenantId
 
 _LIST: Final = "SELECT id::text, slug, name, created_at FROM erpflow.erp_tenants ORDER BY slug"
+_SLUG: Final = "SELECT slug FROM erpflow.erp_tenants WHERE id = %s"
 _INSERT: Final = """
 INSERT INTO erpflow.erp_tenants (slug, name) VALUES (%s, %s) RETURNING id::text, slug, name, created_at
 """
@@ -27,6 +28,7 @@ ORDER BY m.user_name IS NULL, t.slug <> 'default', t.slug LIMIT 1
 _ADD_MEMBER: Final = """
 INSERT INTO erpflow.erp_tenant_members (tenant_id, user_name) VALUES (%s, %s) ON CONFLICT DO NOTHING
 """
+_MEMBERS: Final = "SELECT user_name FROM erpflow.erp_tenant_members WHERE tenant_id = %s ORDER BY user_name"
 _REMOVE_MEMBER: Final = """
 DELETE FROM erpflow.erp_tenant_members WHERE tenant_id = %s AND user_name = %s RETURNING user_name
 """
@@ -56,6 +58,14 @@ def get_tenant(connection: psycopg.Connection[Any], slug: str) -> Tenant:
         raise ConfigError(f'There is no tenant "{slug}"{suggestion(slug, tenants)}') from None
 
 
+def slug_of(connection: psycopg.Connection[Any], tenant_id: TenantId) -> str:
+    """The short name of a tenant that is there."""
+    row = connection.execute(_SLUG, (tenant_id,)).fetchone()
+    if row is None:
+        raise ConfigError(f"There is no tenant {tenant_id} any more.")
+    return str(row[0])
+
+
 def add_tenant(connection: psycopg.Connection[Any], slug: str, *, name: str) -> Tenant:
     """A new tenant. Raises ConfigError when the slug is taken, or is not of small letters, digits and hyphens."""
     try:
@@ -81,6 +91,11 @@ def acting_for(
     values = {"user": user_name, "slug": slug, "any": any_tenant}
     row = connection.execute(_ACTING_FOR, values).fetchone()
     return TenantId(row[0]) if row else None
+
+
+def members(connection: psycopg.Connection[Any], tenant_id: TenantId) -> list[str]:
+    """Those of Airflow's users who were let act for a tenant, by name."""
+    return [str(row[0]) for row in connection.execute(_MEMBERS, (tenant_id,))]
 
 
 def add_member(connection: psycopg.Connection[Any], tenant_id: TenantId, user_name: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,13 @@ _READ: Final = """
 SELECT conn_type, host, schema, login, port, password, is_encrypted, extra, is_extra_encrypted
 FROM connection WHERE conn_id = %s
 """
+_READ_MANY: Final = """
+SELECT conn_id, conn_type, host, schema, login, port, password, is_encrypted, extra, is_extra_encrypted
+FROM connection WHERE conn_id = ANY(%s)
+"""
 _KNOWN: Final = "SELECT conn_id FROM connection"
+_EXISTS: Final = "SELECT FROM connection WHERE conn_id = %s"
+_DELETE: Final = "DELETE FROM connection WHERE conn_id = %s"
 _WRITE: Final = """
 INSERT INTO connection
     (conn_id, conn_type, host, schema, login, port, password, is_encrypted, extra, is_extra_encrypted)
@@ -161,12 +167,58 @@ class Vault:
             known = [] if row else [str(found[0]) for found in connection.execute(_KNOWN)]
         if row is None and self._backend is not None:
             raise ConfigError(self._backend.hidden(conn_id))
+        # A tenant's ids begin with its name: nobody is told those of another one.
+        known = [other for other in known if other.rpartition("__")[0] == conn_id.rpartition("__")[0]]
         if row is None:
             raise ConfigError(
                 f'There is no Airflow connection "{conn_id}"{suggestion(conn_id, known)}. Add it in Airflow under '
                 f"Admin → Connections, or: erpflow connection add"
             )
-        conn_type, host, schema, login, port, password, is_encrypted, extra, is_extra_encrypted = row
+        return self._credentials(conn_id, *row)
+
+    def read_many(self, conn_ids: Sequence[str]) -> dict[str, Credentials | ConfigError]:
+        """Several connections at once: of each what it holds, or why that cannot be read."""
+        found: dict[str, Credentials | ConfigError] = {}
+        rows: dict[str, tuple[Any, ...]] = {}
+        if self._metadata is not None and any(_variable(conn_id) not in os.environ for conn_id in conn_ids):
+            with _airflows_own(self._metadata) as connection:
+                rows = {row[0]: row[1:] for row in connection.execute(_READ_MANY, (list(conn_ids),))}
+        for conn_id in conn_ids:
+            try:
+                kept = conn_id in rows and not os.environ.get(_variable(conn_id))
+                found[conn_id] = self._credentials(conn_id, *rows[conn_id]) if kept else self.read(conn_id)
+            except ConfigError as error:
+                found[conn_id] = error
+        return found
+
+    def knows(self, conn_id: str) -> bool:
+        """Whether Airflow has a connection of that id."""
+        if _variable(conn_id) in os.environ:
+            return True
+        if self._metadata is None:
+            return False
+        with _airflows_own(self._metadata) as connection:
+            return connection.execute(_EXISTS, (conn_id,)).fetchone() is not None
+
+    def delete(self, conn_id: str) -> None:
+        """Take the connection out of Airflow's metadata database, if it is there."""
+        if self._metadata is not None:
+            with _airflows_own(self._metadata) as connection:
+                connection.execute(_DELETE, (conn_id,))
+
+    def _credentials(
+        self,
+        conn_id: str,
+        conn_type: str,
+        host: str | None,
+        schema: str | None,
+        login: str | None,
+        port: int | None,
+        password: str | None,
+        is_encrypted: bool,  # noqa: FBT001  (columns in their order)
+        extra: str | None,
+        is_extra_encrypted: bool,  # noqa: FBT001
+    ) -> Credentials:
         password = self._decrypted(conn_id, password) if password and is_encrypted else password
         extra = self._decrypted(conn_id, extra) if extra and is_extra_encrypted else extra
         return Credentials(

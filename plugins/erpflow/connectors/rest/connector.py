@@ -13,6 +13,7 @@ import msgspec
 from erpflow.connectors import network
 from erpflow.connectors.account import Account
 from erpflow.connectors.base import (
+    LOGIN_AND_PASSWORD,
     Change,
     CheckResult,
     Connector,
@@ -31,7 +32,7 @@ from erpflow.connectors.rest.expressions import decoded, rows_at, text_at
 from erpflow.connectors.rest.fill import filled, placeholders
 from erpflow.connectors.rest.load import load_declaration
 from erpflow.connectors.rest.looking import Looking
-from erpflow.connectors.rest.model import Declaration, Entity, PagingKind
+from erpflow.connectors.rest.model import Auth, AuthKind, Declaration, Entity, PagingKind
 from erpflow.connectors.rest.reading import Reader, scalar
 from erpflow.connectors.rest.signing import DeclaredAuth, account_values, oauth_spec
 from erpflow.connectors.rest.times import instant_of
@@ -194,9 +195,24 @@ def connector_of(declaration: Declaration) -> type[RestConnector]:
         entities={name: _entity_spec(entity) for name, entity in declaration.entities.items()},
         limits=Limits(limits.per_second, limits.per_minute, limits.per_hour, limits.per_day, limits.concurrent),
         settings={**{key: one.description or one.title for key, one in declaration.settings.items()}, **PRIVATE},
+        required_settings=frozenset(key for key, one in declaration.settings.items() if one.required),
+        credentials=_credentials(declaration.auth),
+        secret_login=declaration.auth.kind is AuthKind.API_KEY,
     )
     members = {"spec": spec, "declaration": declaration, "oauth": oauth_spec(declaration), "__module__": __name__}
     return type(name, (RestConnector,), {**members, "__doc__": f"{declaration.title}, as its file declares it."})
+
+
+def _credentials(auth: Auth) -> frozenset[str]:
+    """Which of login and password an account cannot do without."""
+    if auth.kind is AuthKind.NONE:
+        return frozenset()
+    if auth.kind in (AuthKind.API_KEY, AuthKind.BEARER):
+        return LOGIN_AND_PASSWORD & set(placeholders(auth.value))
+    if auth.kind is AuthKind.SESSION:
+        asked = auth.login.model_dump() if auth.login is not None else {}
+        return LOGIN_AND_PASSWORD & set(placeholders(asked))
+    return LOGIN_AND_PASSWORD
 
 
 def _entity_spec(entity: Entity) -> EntitySpec:
