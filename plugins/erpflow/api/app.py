@@ -16,12 +16,28 @@ from erpflow.api.bounds import BoundedBodies
 from erpflow.api.event_hub import EventHub
 from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
-from erpflow.api.routers import api_keys, dashboard, events, health, metrics, sync_logs
+from erpflow.api.routers import (
+    api_keys,
+    dashboard,
+    events,
+    field_mappings,
+    health,
+    metrics,
+    sync_configs,
+    sync_logs,
+)
 from erpflow.api.surroundings import Surroundings
 
 ROUTERS = (
-    health.router, sync_logs.router, api_keys.router, events.router, dashboard.router, metrics.router,
-)  # fmt: skip
+    health.router,
+    sync_logs.router,
+    api_keys.router,
+    events.router,
+    dashboard.router,
+    metrics.router,
+    sync_configs.router,
+    field_mappings.router,
+)
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {}
 """What other systems call at paths of their own, by the prefix they are mounted at."""

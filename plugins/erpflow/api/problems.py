@@ -46,14 +46,26 @@ class Problem(BaseModel):
 
 
 class ApiError(Exception):
-    """An answer other than success: its status, a code that programs compare, a sentence for people."""
+    """An answer other than success: its status, a code that programs compare, a sentence for people.
 
-    def __init__(self, status: int, code: str, detail: str, *, field: str | None = None) -> None:
+    `errors`: every value that was refused, each with `field`, `code` and `detail`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        errors: list[dict[str, Any]] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
         self.field = field
+        self.errors = errors
 
 
 def not_found(what: str, id_: object) -> ApiError:
@@ -78,7 +90,7 @@ def add_problems(app: FastAPI) -> None:
 
 def _of_api(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101  (it is registered for this class)
-    return answer(error.status, error.code, error.detail, field=error.field)
+    return answer(error.status, error.code, error.detail, field=error.field, errors=error.errors)
 
 
 def _of_family(_request: Request, error: Exception) -> Response:
