@@ -25,6 +25,8 @@ from erpflow.api.routers import (
     metrics,
     sync_configs,
     sync_logs,
+    syncs,
+    trials,
 )
 from erpflow.api.surroundings import Surroundings
 
@@ -37,6 +39,8 @@ ROUTERS = (
     metrics.router,
     sync_configs.router,
     field_mappings.router,
+    trials.router,
+    syncs.router,
 )
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {}
