@@ -18,13 +18,17 @@ from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
 from erpflow.api.routers import (
     api_keys,
+    conflicts,
     dashboard,
     events,
     field_mappings,
     health,
     metrics,
+    reconciliations,
+    rejects,
     sync_configs,
     sync_logs,
+    sync_records,
     syncs,
     trials,
 )
@@ -41,6 +45,10 @@ ROUTERS = (
     field_mappings.router,
     trials.router,
     syncs.router,
+    sync_records.router,
+    conflicts.router,
+    rejects.router,
+    reconciliations.router,
 )
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {}

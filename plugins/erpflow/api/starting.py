@@ -5,6 +5,7 @@ Whoever plans first, the API or the DAG's own plan task, opens the logs; the oth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -18,7 +19,8 @@ from erpflow.api.idempotency import HEADER
 from erpflow.api.problems import ApiError
 from erpflow.api.surroundings import Surroundings
 from erpflow.sync.plan import PlannedRun, RunRequest, check_request, plan
-from erpflow.vocabulary import Direction
+from erpflow.sync.reconcile import plan_reconciliations
+from erpflow.vocabulary import Direction, FindingKind, SyncConfigId, SyncLogId
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,41 @@ def start_sync(around: Surroundings, row: dict[str, Any], asked: RunRequest, *, 
     with around.database.database.session() as connection:
         runs = plan(connection, request, system=row["system"], entity=row["entity"], now=datetime.now(UTC))
     return StartedRun(dag_id, run_id, tuple(runs))
+
+
+def start_reconciliation(
+    around: Surroundings,
+    row: dict[str, Any],
+    *,
+    repair: bool,
+    kinds: Sequence[FindingKind] | None,
+    allow_deletes: bool,
+    run_id: str,
+    by: str,
+) -> SyncLogId:
+    """Trigger the comparison of a config and open its log. `kinds` None: whatever can be repaired.
+
+    Raises 409 when the config is off; nothing is started then.
+    """
+    check_active(row)
+    dag_id = f"{row['system']}__{row['entity']}__reconcile"
+    conf = {
+        "config": row["id"],
+        **({"repair": True} if repair else {}),
+        **({"kinds": [kind.value for kind in kinds]} if kinds else {}),
+        **({"allow_deletes": True} if allow_deletes else {}),
+    }
+    around.orchestrator.trigger(dag_id, conf=conf, run_id=run_id, by=by)
+    request = RunRequest(
+        kind="manual", config_id=SyncConfigId(row["id"]), dag_id=dag_id, dag_run_id=run_id,
+        attempt_key=attempt_key(dag_id, run_id), triggered_by=by, allow_deletes=allow_deletes,
+    )  # fmt: skip
+    with around.database.database.session() as connection:
+        [planned] = plan_reconciliations(
+            connection, request, system=row["system"], entity=row["entity"],
+            repairs=(kinds or tuple(FindingKind)) if repair else (),
+        )  # fmt: skip
+    return planned.log_id
 
 
 def conf_of(asked: RunRequest) -> dict[str, Any]:
