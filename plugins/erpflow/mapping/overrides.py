@@ -30,9 +30,7 @@ def merged(data: Any, overrides: Mapping[str, Any]) -> Any:
 
 def is_overridden(where: Where, overrides: Mapping[str, Any]) -> bool:
     """Whether what stands at a place comes from the overrides."""
-    return (where[:1] != ("match_on",) and where[:1] in {(key,) for key in overrides}) or (
-        where[:2] == ("local", "match_on") and "match_on" in overrides
-    )
+    return bool(where) and ("match_on" if where[:2] == ("local", "match_on") else where[0]) in overrides
 
 
 def key_of(where: Where) -> Where:
