@@ -126,6 +126,12 @@ def test_named_records_and_spans_reach_the_dag(erpnext_api: Api, customer: str) 
     ]
 
 
+def test_a_generated_client_knows_the_names_of_the_counts(erpnext_api: Api) -> None:
+    schemas = erpnext_api.client.get("/api/erp/openapi.json").json()["components"]["schemas"]
+    counts = {"recordsProcessed", "recordsSuccess", "recordsFailed", "recordsSkipped"}
+    assert counts <= schemas["SyncStarted"]["properties"].keys()
+
+
 def lines_of(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,6 +27,9 @@ from erpflow.store import config_report, connections, listing
 from erpflow.vocabulary import Conflict, ConnectionId, Direction, SyncStatus
 
 router = APIRouter(tags=["sync configs"], route_class=IdempotentRoute)
+
+FilesRead = dict[tuple[str, str], dict[str, str | None]]
+"""What was read of mapping files, by path and overrides."""
 
 _SHORT = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -133,7 +137,8 @@ def list_sync_configs(
             connection, config_report.LISTING, limit=limit, after=after, connection_id=connection_id, system=system,
             entity=entity, enabled=enabled,
         )  # fmt: skip
-    return Page[SyncConfig].model_validate(page_of(([_told(around, row) for row in rows], onward)))
+    read: FilesRead = {}
+    return Page[SyncConfig].model_validate(page_of(([_told(around, row, read) for row in rows], onward)))
 
 
 @router.post("/sync-configs", status_code=HTTPStatus.CREATED)
@@ -216,13 +221,22 @@ def _mapping_path(around: Surroundings, system: str, entity: str) -> str:
     return path
 
 
-def _told(around: Surroundings, row: dict[str, Any]) -> dict[str, Any]:
-    """A row with what its mapping file says of it; a file that cannot be used is said, not raised."""
-    told = {**row, "overridden": sorted(row["mapping_overrides"]), "local_table": None, "remote_object": None}
+def _told(around: Surroundings, row: dict[str, Any], read: FilesRead | None = None) -> dict[str, Any]:
+    """A row with what its mapping file says of it. `read`: the files that were read for this answer already."""
+    read = {} if read is None else read
+    key = row["mapping_path"], json.dumps(row["mapping_overrides"], sort_keys=True)
+    if key not in read:
+        read[key] = _of_file(around, row["mapping_path"], row["mapping_overrides"])
+    return {**row, **read[key], "overridden": sorted(row["mapping_overrides"])}
+
+
+def _of_file(around: Surroundings, path: str, overrides: dict[str, Any]) -> dict[str, str | None]:
+    """What a mapping file says; one that cannot be used is told, not raised."""
+    told: dict[str, str | None] = {"local_table": None, "remote_object": None}
     try:
-        found = examine_mapping(around.mappings / row["mapping_path"], overrides=row["mapping_overrides"])
+        found = examine_mapping(around.mappings / path, overrides=overrides)
     except ConfigError as error:
         return {**told, "mapping_error": str(error)}
     if found.mapping is not None:
         told |= {"local_table": found.mapping.local.table, "remote_object": found.mapping.remote.object}
-    return {**told, "mapping_error": "; ".join(one.told(row["mapping_path"]) for one in found.wrong) or None}
+    return {**told, "mapping_error": "; ".join(one.told(path) for one in found.wrong) or None}

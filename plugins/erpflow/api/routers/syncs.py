@@ -12,7 +12,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -81,16 +81,18 @@ class SyncStarted(Answer):
     processed. `timed_out`: it runs on, and nobody waits for it any longer.
     """
 
+    model_config = ConfigDict(populate_by_name=True)
+
     log_id: str | None
     log_ids: dict[Direction, str]
     dag_id: str
     dag_run_id: str
     run_link: str | None
     status: Literal["running", "completed", "partial", "failed", "skipped"]
-    records_processed: int = Field(serialization_alias="recordsProcessed")
-    records_success: int = Field(serialization_alias="recordsSuccess")
-    records_failed: int = Field(serialization_alias="recordsFailed")
-    records_skipped: int = Field(serialization_alias="recordsSkipped")
+    records_processed: int = Field(alias="recordsProcessed")
+    records_success: int = Field(alias="recordsSuccess")
+    records_failed: int = Field(alias="recordsFailed")
+    records_skipped: int = Field(alias="recordsSkipped")
     error: str | None = None
     timed_out: bool = False
 
