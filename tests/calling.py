@@ -18,7 +18,8 @@ from erpflow.services import installation
 from erpflow.store import api_keys, tenants
 from erpflow.store.database import Database
 from erpflow.sync.plan import RunRequest, plan
-from erpflow.vocabulary import DEFAULT_TENANT, Direction, SyncConfigId, SyncLogId, TenantId
+from erpflow.sync.reconcile import plan_reconciliations
+from erpflow.vocabulary import DEFAULT_TENANT, Direction, FindingKind, SyncConfigId, SyncLogId, TenantId
 
 ALL = tuple(Right)
 LOGINS = {
@@ -41,15 +42,16 @@ class EngineRuns:
         if any(known == run_id for _, _, known in self.asked):
             return run_id
         self.asked.append((dag_id, conf, run_id))
-        system, _, entity = dag_id.partition("__")
-        if self.carries_out and system != "erpflow":
-            self._run(system, entity, conf, f"{dag_id}/{run_id}/0", by)
+        if self.carries_out and not dag_id.startswith("erpflow__"):
+            self.carry_out(dag_id, conf, run_id, by)
         return run_id
 
     def run_link(self, dag_id: str, run_id: str) -> str | None:
         return f"/dags/{dag_id}/runs/{run_id}"
 
-    def _run(self, system: str, entity: str, conf: dict[str, Any], attempt_key: str, by: str) -> None:
+    def carry_out(self, dag_id: str, conf: dict[str, Any], run_id: str, by: str) -> None:
+        """Do what the tasks of a DAG run would do, one after the other."""
+        system, entity, *rest = dag_id.split("__")
         database = installation.database()
         request = RunRequest(
             kind="manual",
@@ -64,13 +66,26 @@ class EngineRuns:
             reject_ids=tuple(conf.get("rejects") or ()),
             replay=SyncLogId(conf["replay"]) if conf.get("replay") else None,
             allow_deletes=bool(conf.get("allow_deletes")),
-            attempt_key=attempt_key,
+            dag_id=dag_id,
+            dag_run_id=run_id,
+            attempt_key=f"{dag_id}/{run_id}/0",
             triggered_by=by,
         )
+        if rest == ["reconcile"]:
+            self._reconcile(database, request, conf, system=system, entity=entity)
+            return
         with database.session() as connection:
             planned = plan(connection, request, system=system, entity=entity, now=datetime.now(UTC))
         for run in planned:
             installation.engine(database).run(run.log_id)
+
+    @staticmethod
+    def _reconcile(database: Database, request: RunRequest, conf: dict[str, Any], *, system: str, entity: str) -> None:
+        kinds = [FindingKind(kind) for kind in conf.get("kinds") or FindingKind] if conf.get("repair") else []
+        with database.session() as connection:
+            planned = plan_reconciliations(connection, request, system=system, entity=entity, repairs=kinds)
+        for run in planned:
+            installation.engine(database).reconcile(run.log_id)
 
 
 def _moment(text: str | None) -> datetime | None:

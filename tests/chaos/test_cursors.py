@@ -20,8 +20,8 @@ import pytest
 from erpflow.errors import VendorUnavailable
 from erpflow.mapping.load import load_mapping
 from erpflow.store.database import Database, translate_errors
+from erpflow.sync import in_force, transform
 from erpflow.sync import plan as planning
-from erpflow.sync import pull, transform
 from erpflow.sync.plan import RunRequest
 from erpflow.sync.pull import PullJob, finish
 from erpflow.vocabulary import SyncLogId
@@ -149,7 +149,7 @@ def test_once_a_hostile_vendor_is_quiet_two_runs_end_in_its_very_records(
     shops: Callable[[str], Shop], kind: type[HostileConnector], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transform, "CHUNK_RECORDS", 8)  # a few pages: the cursor moves many times in a run
-    monkeypatch.setattr(pull, "load_mapping", cache(load_mapping))  # one file, and it does not change
+    monkeypatch.setattr(in_force, "load_mapping", cache(load_mapping))  # one file, and it does not change
     seeds = range(SCALE.seed, SCALE.seed + SCALE.cursors)
     readers = [Reader(shops(f"{kind.__name__}-{seed}"), hostile(seed), kind) for seed in seeds]
     with ThreadPoolExecutor(4) as workers:

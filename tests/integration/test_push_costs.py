@@ -14,8 +14,7 @@ from erpflow.mapping import compile as compiling
 from erpflow.store import acknowledge, attempts, history
 from erpflow.store.attempts import Settled
 from erpflow.store.database import Database
-from erpflow.sync import push as pushing
-from erpflow.sync import push_settle
+from erpflow.sync import in_force, push_settle
 from erpflow.sync.push_landing import PushLanding
 from erpflow.vocabulary import Counts
 from tests.two_way import TwoWayConnector, TwoWayShop
@@ -127,13 +126,13 @@ def test_batches_are_read_as_they_are_sent(shop: TwoWayShop, monkeypatch: pytest
 
 def test_the_mapping_is_read_once_for_a_push(shop: TwoWayShop, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    load_mapping = pushing.load_mapping
+    load_mapping = in_force.load_mapping
 
     def counted(path: Path) -> Any:
         read.append(path)
         return load_mapping(path)
 
-    monkeypatch.setattr(pushing, "load_mapping", counted)
+    monkeypatch.setattr(in_force, "load_mapping", counted)
     shop.do(MANY.format(200))
     shop.push()
     assert len(read) == 1

@@ -37,6 +37,7 @@ from erpflow.mapping.model import Local
 from erpflow.mapping.model import Mapping as MappingFile
 from erpflow.store import configs, sync_logs, tables
 from erpflow.store.sync_logs import RunSummary, SyncRun
+from erpflow.sync.in_force import mapping_in_force
 from erpflow.vocabulary import Direction, SyncLogId
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def read_facts(database: Database, log_id: SyncLogId) -> Facts:
     with database.session() as connection:
         run = sync_logs.load_run(connection, log_id)
         summary = sync_logs.summary(connection, log_id)
-        mapping = load_mapping(folder / run.mapping_path)
+        mapping = mapping_in_force(folder, run.mapping_path, run.mapping_overrides)
         if run.direction is Direction.PUSH:
             filled = push_lineage(mapping)
         else:

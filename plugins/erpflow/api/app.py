@@ -20,15 +20,23 @@ from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
 from erpflow.api.routers import (
     api_keys,
+    conflicts,
     connections,
     dashboard,
     events,
+    field_mappings,
     health,
     metrics,
     oauth,
     rate_limits,
+    reconciliations,
+    rejects,
+    sync_configs,
     sync_logs,
+    sync_records,
+    syncs,
     transform_templates,
+    trials,
 )
 from erpflow.api.surroundings import Surroundings
 
@@ -45,6 +53,14 @@ ROUTERS = (
     oauth.router,
     rate_limits.router,
     transform_templates.router,
+    sync_configs.router,
+    field_mappings.router,
+    trials.router,
+    syncs.router,
+    sync_records.router,
+    conflicts.router,
+    rejects.router,
+    reconciliations.router,
 )
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {}

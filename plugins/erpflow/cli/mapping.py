@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from erpflow.cli.preview import Previewed
     from erpflow.mapping.model import Mapping
     from erpflow.store.database import Database
+    from erpflow.sync.preview import Previewed
 
 MOST_RECORDS = 100
 REJECTS = 2
@@ -68,9 +68,9 @@ def check(paths: tuple[Path, ...], *, no_database: bool) -> None:
 @click.pass_obj
 def preview(debug: bool, path: Path, *, connection: str | None, source: Path | None, limit: int) -> None:  # noqa: FBT001
     """Show what the mapping PATH makes of some records, remote → local, side by side. Nothing is written."""
-    from erpflow.cli.preview import preview_records
     from erpflow.mapping.compile import compile_pull
     from erpflow.mapping.load import load_mapping
+    from erpflow.sync.preview import preview_records
 
     quiet_logs(debug=debug)
     if (connection is None) == (source is None):
@@ -100,18 +100,17 @@ def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
 
 def _check(path: Path, db: Database | None) -> str:
     """What the mapping does, in a sentence. Raises ConfigError when it cannot be used."""
-    from erpflow.mapping.compile import compile_pull, compile_push
     from erpflow.mapping.load import load_mapping
-    from erpflow.vocabulary import Direction
+    from erpflow.sync.mapping_check import check_programs, check_tables
 
     found = load_mapping(path)
-    if found.direction is not Direction.PUSH:
-        compile_pull(found)
-    if found.direction is not Direction.PULL:
-        compile_push(found)
+    check_programs(found)
     _check_conflicts(found, where=str(path))
     if db is not None:
-        _check_tables(found, db, where=str(path))
+        with db.session() as store:
+            wrong = check_tables(store, found)
+        if wrong:
+            raise ConfigError("\n".join(f"{path}: {complaint.message}" for complaint in wrong))
     lines = "".join(f", lines in {child.local}" for child in found.children)
     return f"{found.entity} of {found.system} ↔ {found.local.table}, {len(found.fields)} fields{lines}. Correct."
 
@@ -126,43 +125,18 @@ def _check_conflicts(found: Mapping, *, where: str) -> None:
         raise ConfigError(f"{where}: {problem}")
 
 
-def _check_tables(found: Mapping, db: Database, *, where: str) -> None:
-    """Raise ConfigError for a table or column that the database does not have."""
-    from erpflow.store import tables
-
-    parts = [(found.local.table, found.fields, (found.local.key, found.local.modified, *found.local.match_on))]
-    parts += [(child.local, child.fields, (child.parent, child.key)) for child in found.children]
-    with db.session() as store:
-        for name, fields, keys in parts:
-            table = tables.describe(store, name, where=where)
-            for column in (*keys, *(spec.local for spec in fields)):
-                if column is not None:
-                    table.column(column, where=where)
-            for lookup in (spec.lookup for spec in fields if spec.lookup is not None and spec.lookup.table is not None):
-                looked_up = tables.describe(store, lookup.table or "", where=f"{where}: lookup")
-                for column in (lookup.match, lookup.take):
-                    looked_up.column(column or "", where=f"{where}: lookup")
-
-
 def _live(name: str, loaded: Mapping, limit: int) -> tuple[str, list[msgspec.Raw]]:
     """The zone and up to `limit` records as the vendor sends them now."""
     from erpflow.store import connections
-    from erpflow.vocabulary import Window
+    from erpflow.sync.preview import first_records
 
     db = database()
     with db.session() as store:
         row = connections.get_connection(store, name)
     if row.system != loaded.system:
         raise ConfigError(f'The connection "{name}" is to {row.system}, and the mapping is for {loaded.system}.')
-    zone = "UTC"
-    raws: list[msgspec.Raw] = []
     with connector_for(row, db) as vendor:
-        for page in vendor.read(loaded.entity, Window()):
-            zone = page.zone
-            raws += vendor.split(loaded.entity, page.raw)
-            if len(raws) >= limit:
-                break
-    return zone, raws[:limit]
+        return first_records(vendor, loaded.entity, limit=limit)
 
 
 def _from_file(path: Path, loaded: Mapping, limit: int) -> tuple[str, list[msgspec.Raw]]:

@@ -27,14 +27,12 @@ def plan(debug: bool, connection: str, entity: str, *, full: bool, limit: int, a
 
     Nothing is written on either side. The vendor is asked as a sync asks it.
     """
-    from erpflow.store import sync_logs
-    from erpflow.sync.planned import without_overruled
+    from erpflow.sync.dry_run import would_change
 
     quiet_logs(debug=debug)
     db = database()
-    summaries = list(run_syncs(db, connection, entity, full=full, dry_run=True))
-    with db.session() as store:
-        changes = without_overruled([c for s in summaries for c in sync_logs.plan_of(store, s.log_id)])
+    found = would_change(db, run_syncs(db, connection, entity, full=full, dry_run=True))
+    changes = found.changes
     if as_json:
         click.echo(json.dumps(changes, ensure_ascii=False, indent=2))
         return
@@ -42,7 +40,7 @@ def plan(debug: bool, connection: str, entity: str, *, full: bool, limit: int, a
         _show(change)
     if len(changes) > limit:
         click.echo(f"… and {len(changes) - limit:,} more; --limit shows them")
-    for summary in summaries:
+    for summary in found.summaries:
         counts = summary.counts
         click.echo(
             f"{SIDES[summary.direction]}: {counts.created:,} to create, {counts.updated:,} to update, "

@@ -134,20 +134,16 @@ def report_all(db: Database, summaries: Iterable[RunSummary]) -> bool:
 
 def run_syncs(db: Database, connection: str, entity: str, **request: Any) -> Iterator[RunSummary]:
     """Run an entity of a connection in each direction it goes, the second only if the first came to its end."""
-    from dataclasses import replace
-
     from erpflow.store import configs, connections
-    from erpflow.sync.plan import RunRequest, plan
+    from erpflow.sync.dry_run import in_turn
+    from erpflow.sync.plan import RunRequest
 
     with db.session() as store:
         row = connections.get_connection(store, connection)
         ensure_config(store, row, entity)
         config = configs.get_config(store, row.id, entity)
     asked = RunRequest(kind="manual", connection=connection, triggered_by="cli", **request)
-    for direction in asked.directions(config.direction):
-        with db.session() as store:
-            wanted = replace(asked, direction=direction)
-            planned = plan(store, wanted, system=row.system, entity=entity, now=datetime.now(UTC))
+    for planned in in_turn(db, asked, system=row.system, entity=entity, direction=config.direction):
         if not planned and not asked.reject_ids:
             click.echo(f"{connection} {entity}: nothing to read in that window.")
         for one in planned:

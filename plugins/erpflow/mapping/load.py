@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping as Values
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,10 @@ from erpflow.mapping.model import (
     Remote,
     RemoteFlag,
 )
+from erpflow.mapping.overrides import check_overrides, is_overridden, key_of, merged
 from erpflow.mapping.templates import PAGE, Kept, Templates, find_templates
-from erpflow.yaml_files.complaints import Problem, Where, excerpt
-from erpflow.yaml_files.explain import explained, plain_report, report
+from erpflow.yaml_files.complaints import Complaint, Problem, Where, dotted, excerpt
+from erpflow.yaml_files.explain import complaints_of, explained, plain_report
 from erpflow.yaml_files.part import COLUMN_PATTERN, Part
 from erpflow.yaml_files.reading import read_yaml
 
@@ -35,27 +38,67 @@ _STAND_INS: dict[str, Any] = {
 """What takes the place of a broken part while the other parts are checked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A file with its overrides: the mapping (None when it cannot be made), its data, and everything that is wrong.
+
+    Complaints about overrides have no line.
+    """
+
+    mapping: Mapping | None
+    data: Any
+    wrong: list[Complaint]
+
+
 def find_mappings(folder: Path) -> list[Path]:
     """The mapping files below `folder`, `<system>/<entity>.yaml`, in order; templates are none."""
     found = (path for pattern in ("*.yaml", "*.yml") for path in folder.rglob(pattern))
     return sorted(path for path in found if path.is_file() and "templates" not in path.relative_to(folder).parts)
 
 
-def load_mapping(path: Path, *, transforms: Path | None = None, kept: Kept | None = None) -> Mapping:
+def load_mapping(
+    path: Path,
+    *,
+    overrides: Values[str, Any] | None = None,
+    transforms: Path | None = None,
+    kept: Kept | None = None,
+) -> Mapping:
     """The checked mapping of a file.
 
-    `transforms` is the folder of the user's functions; by default `transforms` beside the `mappings` folder the file
-    is in. Templates are those of `templates` in the `mappings` folder, and those `kept` elsewhere, name to content; a
-    file comes before a kept one. Raises ConfigError with a line `file:line: key: found X, allowed Y` for every mistake.
+    `overrides`: what a sync config says in place of it (`mapping/overrides.py`). `transforms` is the folder of the
+    user's functions; by default `transforms` beside the `mappings` folder the file is in. Templates are those of
+    `templates` in the `mappings` folder, and those `kept` elsewhere, name to content; a file comes before a kept one.
+    Raises ConfigError with a line `file:line: key: found X, allowed Y` for every mistake.
     """
+    found = examine_mapping(path, overrides=overrides, transforms=transforms, kept=kept)
+    if found.mapping is None or found.wrong:
+        raise ConfigError("\n".join(complaint.told(_place(path, complaint)) for complaint in found.wrong))
+    return found.mapping
+
+
+def examine_mapping(
+    path: Path,
+    *,
+    overrides: Values[str, Any] | None = None,
+    transforms: Path | None = None,
+    kept: Kept | None = None,
+) -> Examined:
+    """The same without raising for what is wrong in it. Raises ConfigError for a file that cannot be read at all."""
+    instead = overrides or {}
     folder = path.resolve().parent.parent
     templates = find_templates(folder / "templates", transforms=transforms, kept=kept)
     file = read_yaml(path, page=PAGE)
-    mapping, problems = _checked(file.data, templates)
-    lines = report(file, problems)
-    if mapping is None or lines:
-        raise ConfigError("\n".join(lines))
-    return mapping
+    data = merged(file.data, instead)
+    mapping, problems = _checked(data, templates)
+    ours = [problem for problem in problems if is_overridden(problem.where, instead)]
+    of_file = complaints_of(file, (problem for problem in problems if problem not in ours))
+    ours += check_overrides(file.data, instead)
+    wrong = [Complaint(dotted(key_of(problem.where)), problem.message) for problem in ours]
+    return Examined(mapping, data, wrong + of_file)
+
+
+def _place(path: Path, complaint: Complaint) -> str:
+    return str(path) if complaint.line is not None else f"{path}, overrides of the sync config"
 
 
 def parse_mapping(data: Any, *, name: str, templates: Templates | None = None) -> Mapping:

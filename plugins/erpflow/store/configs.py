@@ -44,14 +44,16 @@ _LIST: Final = sql.SQL(
     "SELECT {columns} FROM erpflow.erp_sync_configs c WHERE c.connection_id = %s ORDER BY c.entity"
 ).format(columns=_COLUMNS)
 _ENTITIES: Final = "SELECT entity, id::text FROM erpflow.erp_sync_configs WHERE connection_id = %s"
-# The tenant is the connection's: nobody can pass a wrong one.
+# The tenant is the connection's: nobody can pass a wrong one. What was set for this config alone outlives the file's.
 _UPSERT: Final = sql.SQL("""
 INSERT INTO erpflow.erp_sync_configs AS c (tenant_id, connection_id, entity, direction, conflict, every, mapping_path)
 SELECT n.tenant_id, n.id, %(entity)s, %(direction)s, %(conflict)s, %(every)s, %(mapping_path)s
 FROM erpflow.erp_connections n WHERE n.id = %(connection)s
 ON CONFLICT (connection_id, entity) DO UPDATE SET
-    agreed_since = CASE WHEN c.direction = excluded.direction THEN c.agreed_since END,
-    direction = excluded.direction, conflict = excluded.conflict, every = excluded.every,
+    agreed_since = CASE
+        WHEN c.direction = coalesce(c.mapping_overrides ->> 'direction', excluded.direction) THEN c.agreed_since END,
+    direction = coalesce(c.mapping_overrides ->> 'direction', excluded.direction),
+    conflict = coalesce(c.mapping_overrides ->> 'conflict', excluded.conflict), every = excluded.every,
     mapping_path = excluded.mapping_path, updated_at = now()
 RETURNING {columns}
 """).format(columns=_COLUMNS)

@@ -21,7 +21,7 @@ KEPT: Final = 10_000
 OPEN: Final = """
 INSERT INTO erpflow.erp_reconciliations (tenant_id, sync_config_id, log_id, repairs, started_at)
 SELECT l.tenant_id, l.sync_config_id, l.id, %(repairs)s, l.started_at FROM erpflow.erp_sync_logs l WHERE l.id = %(log)s
-ON CONFLICT (log_id) DO UPDATE SET status = 'running', finished_at = NULL
+ON CONFLICT (log_id) DO NOTHING
 """
 
 SELECT: Final = """
@@ -113,7 +113,7 @@ class KeptFinding:
 
 
 def open_reconciliation(connection: Connection, log_id: SyncLogId, repairs: Sequence[FindingKind]) -> None:
-    """The row of a log; one that is there already (its plan was killed, or it was cleared) runs again."""
+    """The row of a log; one that is there already stays as it is: whoever plans late may meet one that has ended."""
     connection.execute(OPEN, {"log": log_id, "repairs": [kind.value for kind in repairs]})
 
 

@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import psycopg
+from psycopg.rows import dict_row
 
+from erpflow.store.listing import Listing
 from erpflow.vocabulary import SyncLogId, TenantId
 
 _NEWEST: Final = """
@@ -42,6 +44,47 @@ SELECT v.until, v.payload, v.problems FROM (
     WHERE p.reject_id::text = %(id)s AND p.tenant_id = %(tenant)s
 ) v ORDER BY v.id DESC NULLS FIRST
 """
+
+_FILTERS: Final = {
+    "status": "r.status = %(status)s",
+    "direction": "r.direction = %(direction)s",
+    "stage": "r.stage = %(stage)s",
+    "sync_config_id": "r.sync_config_id = %(sync_config_id)s",
+    "connection_name": "n.name = %(connection_name)s",
+    "entity": "c.entity = %(entity)s",
+    "remote_id": "r.remote_id = %(remote_id)s",
+    "local_id": "r.local_id = %(local_id)s",
+    "rule": "r.problems @> jsonb_build_array(jsonb_build_object('rule', %(rule)s::text))",
+    "field": "r.problems @> jsonb_build_array(jsonb_build_object('field', %(field)s::text))",
+    "ids": "r.id = ANY (%(ids)s::uuid[])",
+}
+# A list has the first 64 KiB of each payload; `versions` has all of it.
+LISTING: Final = Listing(
+    select="""
+SELECT r.id::text, r.sync_config_id::text, n.name AS connection, n.system, c.entity, r.log_id::text, r.direction,
+       r.remote_id, r.local_id, r.stage, r.status, r.attempts, r.mapping_version, r.problems,
+       substring(r.payload FROM 1 FOR 65536) AS payload, octet_length(r.payload) AS payload_bytes, r.first_seen_at,
+       r.last_seen_at, r.resolved_at
+FROM erpflow.erp_rejects r
+JOIN erpflow.erp_sync_configs c ON c.id = r.sync_config_id
+JOIN erpflow.erp_connections n ON n.id = c.connection_id
+WHERE r.tenant_id = erpflow.current_tenant()
+""",
+    order=(("r.last_seen_at", "timestamptz"), ("r.id", "uuid")),
+    filters=_FILTERS,
+)
+OPEN: Final = Listing(
+    select="""
+SELECT r.id::text, r.sync_config_id::text
+FROM erpflow.erp_rejects r
+JOIN erpflow.erp_sync_configs c ON c.id = r.sync_config_id
+JOIN erpflow.erp_connections n ON n.id = c.connection_id
+WHERE r.tenant_id = erpflow.current_tenant() AND r.status = 'open'
+""",
+    order=(("r.last_seen_at", "timestamptz"), ("r.id", "uuid")),
+    filters=_FILTERS,
+)
+_ONE: Final = LISTING.select + " AND r.id = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +166,9 @@ def versions(connection: psycopg.Connection[Any], reject_id: str, *, tenant_id: 
     """A refused record as it is kept, and before that as it was whenever it had changed; the latest first."""
     rows = connection.execute(_PAYLOADS, {"id": reject_id, "tenant": tenant_id})
     return [RejectedVersion(*row) for row in rows]
+
+
+def get(connection: psycopg.Connection[Any], reject_id: str) -> dict[str, Any] | None:
+    """One reject of the session's tenant, as the list shows it."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_ONE, (reject_id,)).fetchone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,7 +33,8 @@ INSERT INTO erpflow.erp_sync_logs
 SELECT c.tenant_id, c.id, %(direction)s, %(kind)s, 'running', %(dry_run)s, %(since)s, %(until)s, c.cursor_at,
        %(dag_id)s, %(dag_run_id)s, %(attempt_key)s, %(triggered_by)s, now(), %(record_ids)s, %(allow_deletes)s
 FROM erpflow.erp_sync_configs c WHERE c.id = %(config)s
-ON CONFLICT (attempt_key, sync_config_id, direction) WHERE attempt_key IS NOT NULL DO UPDATE SET status = 'running'
+ON CONFLICT (attempt_key, sync_config_id, direction) WHERE attempt_key IS NOT NULL
+    DO UPDATE SET attempt_key = excluded.attempt_key  -- only to give its id: the run may have come to its end
 RETURNING id::text
 """
 
@@ -45,7 +46,7 @@ SELECT_RUN = """
 SELECT l.id::text, l.tenant_id::text, l.sync_config_id::text, c.connection_id::text, n.name, n.airflow_conn_id,
        n.system, c.entity, c.mapping_path, l.kind, l.dry_run, l.window_since, l.window_until, l.cursor_before,
        l.started_at, l.direction, c.direction, c.conflict, l.deletes_allowed, coalesce(l.record_ids, '{}'),
-       c.overlap, c.local_cursor_at, c.deletes_cursor_at, coalesce(o.started_at, l.started_at)
+       c.overlap, c.local_cursor_at, c.deletes_cursor_at, coalesce(o.started_at, l.started_at), c.mapping_overrides
 FROM erpflow.erp_sync_logs l
 LEFT JOIN erpflow.erp_sync_logs o ON l.kind = 'replay' AND o.id::text = l.record_ids[1]
 JOIN erpflow.erp_sync_configs c ON c.id = l.sync_config_id
@@ -212,6 +213,7 @@ class SyncRun:
     overlap: timedelta = timedelta(0)
     local_cursor_at: datetime | None = None
     deletes_cursor_at: datetime | None = None
+    mapping_overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ref(self) -> RunRef:
@@ -317,14 +319,14 @@ def is_overtaken(connection: Connection, log_id: SyncLogId) -> bool:
     return connection.execute(OVERTAKEN, (log_id,)).fetchone() is not None
 
 
-def config_facts(connection: Connection, config_id: SyncConfigId) -> tuple[str, str]:
-    """The mapping path and the direction of a config. Raises ConfigError when it is gone."""
+def config_facts(connection: Connection, config_id: SyncConfigId) -> tuple[str, Mapping[str, Any], Direction]:
+    """The mapping path, the overrides and the direction of a config. Raises ConfigError when it is gone."""
     row = connection.execute(
-        "SELECT mapping_path, direction FROM erpflow.erp_sync_configs WHERE id = %s", (config_id,)
+        "SELECT mapping_path, mapping_overrides, direction FROM erpflow.erp_sync_configs WHERE id = %s", (config_id,)
     ).fetchone()
     if row is None:
         raise ConfigError(f"There is no sync config {config_id}: it was deleted.")
-    return row[0], row[1]
+    return row[0], row[1], Direction(row[2])
 
 
 def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
@@ -334,7 +336,7 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
         raise ConfigError(f"There is no sync log {log_id}: its connection was deleted while the run was waiting.")
     log, tenant, config, connection_id, name, conn_id, system, entity, path, kind, dry_run, *moments = row
     since, until, cursor, started_at, direction, config_direction, conflict, allow, ids, *more = moments
-    overlap, local_cursor, deletes_cursor, as_of = more
+    overlap, local_cursor, deletes_cursor, as_of, overrides = more
     return SyncRun(
         log_id=log,
         tenant_id=tenant,
@@ -359,6 +361,7 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
         local_cursor_at=local_cursor,
         deletes_cursor_at=deletes_cursor,
         as_of=as_of,
+        mapping_overrides=overrides,
     )
 
 

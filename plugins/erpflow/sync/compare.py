@@ -28,6 +28,7 @@ from erpflow.sync.allowed import allowed_writes
 from erpflow.sync.chunk import Chunk
 from erpflow.sync.comparable import comparable
 from erpflow.sync.findings import Policy
+from erpflow.sync.in_force import mapping_in_force
 from erpflow.sync.landing import LandedPage
 from erpflow.sync.pull_merge import DELETED_HERE
 from erpflow.sync.target import compared_target, tracked
@@ -68,7 +69,7 @@ class Subject:
     def of(cls, connection: Connection, run: SyncRun, connector: type[Connector], mappings: Path) -> Subject:
         """The config of a run. Raises ConfigError for a mapping or a table that is wrong, naming file and key."""
         where = str(mappings / run.mapping_path)
-        whole = load_mapping(mappings / run.mapping_path)
+        whole = mapping_in_force(mappings, run.mapping_path, run.mapping_overrides)
         mapping = comparable(whole, run.config_direction)
         if mapping is None:
             raise ConfigError(

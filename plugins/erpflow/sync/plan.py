@@ -94,7 +94,7 @@ def plan(connection: Connection, request: RunRequest, *, system: str, entity: st
     Raises ConfigError when the request names a connection that does not exist or is switched off, rejects or a log of
     another entity, or dates that contradict each other.
     """
-    _check(request)
+    check_request(request)
     found = named_candidates(connection, request, system=system, entity=entity)
     planned: list[PlannedRun] = []
     for candidate in found:
@@ -167,7 +167,8 @@ def _named(
     return tuple(find(connection, candidate.config_id, request.reject_ids)) or None
 
 
-def _check(request: RunRequest) -> None:
+def check_request(request: RunRequest) -> None:
+    """Raises ConfigError for a request that contradicts itself."""
     if request.since is not None and request.until is not None and request.since >= request.until:
         raise ConfigError(
             f"since ({request.since.isoformat()}) is not before until ({request.until.isoformat()}): "

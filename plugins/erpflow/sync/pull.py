@@ -21,7 +21,6 @@ from typing import Any, Final
 from erpflow.connectors.base import Connector, Deletion, SupportsDeletedFeed
 from erpflow.errors import ConfigError
 from erpflow.mapping.compile import PullProgram, compile_pull
-from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping
 from erpflow.mapping.templates import templates_used
 from erpflow.store import locks, planning, reject_retries, sync_logs, templates
@@ -33,6 +32,7 @@ from erpflow.sync.chunk import Chunk
 from erpflow.sync.counted import reached_by, unjudgeable
 from erpflow.sync.extract import OnPage, deletes_reader, deletes_since, extract, reader, stream_pages
 from erpflow.sync.finding_deletes import Finding, finding_of, whole_reads
+from erpflow.sync.in_force import mapping_in_force
 from erpflow.sync.landing import Extracted, Folder, LandedPage, Landing, RetriedRecord
 from erpflow.sync.load import Loader
 from erpflow.sync.merge import rules_of
@@ -106,7 +106,9 @@ class PullJob:
         """The mapping of this run. Raises ConfigError naming file, line and key."""
         found: Mapping | None = self._read.get("mapping")
         if found is None:
-            found = self._read["mapping"] = load_mapping(self.mappings / self.run.mapping_path)
+            found = self._read["mapping"] = mapping_in_force(
+                self.mappings, self.run.mapping_path, self.run.mapping_overrides
+            )
         return found
 
     def program(self) -> PullProgram:

@@ -17,7 +17,6 @@ import structlog
 from erpflow.connectors.base import Connector, SupportsWrites
 from erpflow.errors import ConfigError, DeletesNeedApproval, VendorUnavailable
 from erpflow.mapping.compile import PushProgram, compile_identity, compile_pull, compile_push
-from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping
 from erpflow.store import acknowledge, attempts, locks, sync_logs
 from erpflow.store import push as store
@@ -28,6 +27,7 @@ from erpflow.store.tracked import Tracked
 from erpflow.sync.allowed import allowed_writes
 from erpflow.sync.comparable import comparable
 from erpflow.sync.counted import unjudgeable
+from erpflow.sync.in_force import mapping_in_force
 from erpflow.sync.landing import Folder
 from erpflow.sync.merge import rules_of
 from erpflow.sync.planned import MOST_PLANNED, PlannedChange
@@ -138,7 +138,7 @@ class PushJob:
     @cached_property
     def mapping(self) -> Mapping:
         """The mapping of this run, read once. Raises ConfigError naming file, line and key."""
-        return load_mapping(self.mappings / self.run.mapping_path)
+        return mapping_in_force(self.mappings, self.run.mapping_path, self.run.mapping_overrides)
 
     @cached_property
     def program(self) -> PushProgram:

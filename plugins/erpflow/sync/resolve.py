@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from erpflow.errors import ConfigError, suggestion
-from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping as EntityMapping
 from erpflow.store import conflicts, history, locks, resolutions, sync_logs
 from erpflow.store.conflicts import Conflict
@@ -20,9 +19,10 @@ from erpflow.store.history import Entry
 from erpflow.store.pull import REFUSALS, Connection, problem_of
 from erpflow.store.resolutions import FrozenRecord
 from erpflow.store.tracked import Tracked
+from erpflow.sync.in_force import mapping_in_force
 from erpflow.sync.merge import LOCAL, REMOTE, Decision, Sides, merge, rules_of
 from erpflow.sync.target import tracked
-from erpflow.vocabulary import ConflictKind, Deletes, Direction, FieldConflict, RunRef, SyncConfigId, SyncLogId
+from erpflow.vocabulary import ConflictKind, Deletes, FieldConflict, RunRef, SyncConfigId, SyncLogId
 
 Texts = Mapping[str, str | None]
 
@@ -98,9 +98,9 @@ class Resolver:
         return conflict
 
     def _mapping(self, connection: Connection, config_id: SyncConfigId) -> tuple[EntityMapping, Tracked]:
-        path, direction = sync_logs.config_facts(connection, config_id)
-        mapping = load_mapping(self._mappings / path)
-        return mapping, tracked(connection, mapping, Direction(direction), where=str(self._mappings / path))
+        path, overrides, direction = sync_logs.config_facts(connection, config_id)
+        mapping = mapping_in_force(self._mappings, path, overrides)
+        return mapping, tracked(connection, mapping, direction, where=str(self._mappings / path))
 
     @staticmethod
     def _check_choice(conflict: Conflict, choice: Choice) -> None:

@@ -19,6 +19,20 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """The same for whoever has to mend it: the key as a text, the sentence, and the line where it is in a file."""
+
+    key: str
+    message: str
+    line: int | None = None
+
+    def told(self, name: str) -> str:
+        """`file:line: key: message`."""
+        place = name if self.line is None else f"{name}:{self.line}"
+        return f"{place}: {f'{self.key}: ' if self.key else ''}{self.message}"
+
+
 def dotted(path: Where) -> str:
     """A path as a message shows it: `fields[3].type`."""
     parts = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in path]

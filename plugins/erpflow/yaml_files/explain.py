@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from erpflow.errors import suggestion
-from erpflow.yaml_files.complaints import Problem, Where, dotted, excerpt
+from erpflow.yaml_files.complaints import Complaint, Problem, Where, dotted, excerpt
 from erpflow.yaml_files.part import NAMES, Part
 from erpflow.yaml_files.reading import YamlFile
 
@@ -28,11 +28,16 @@ def explained(data: Any, error: ValidationError, parts: Parts) -> list[Problem]:
     return [problem for detail in error.errors() for problem in _explain(data, detail, parts)]
 
 
-def report(file: YamlFile, problems: Iterable[Problem]) -> list[str]:
-    """`file:line: key: message` for everything that is wrong with the form or the data of a file, in its order."""
+def complaints_of(file: YamlFile, problems: Iterable[Problem]) -> list[Complaint]:
+    """Everything that is wrong with the form or the data of a file, in its order."""
     lines = [(line, key, message) for line, key, message in file.problems]
     lines += [(file.line_of(problem.where), dotted(problem.where), problem.message) for problem in problems]
-    return [f"{file.path}:{line}: {f'{key}: ' if key else ''}{message}" for line, key, message in sorted(lines)]
+    return [Complaint(key, message, line) for line, key, message in sorted(lines)]
+
+
+def report(file: YamlFile, problems: Iterable[Problem]) -> list[str]:
+    """`file:line: key: message` for everything that is wrong with the form or the data of a file, in its order."""
+    return [complaint.told(str(file.path)) for complaint in complaints_of(file, problems)]
 
 
 def plain_report(name: str, problems: Iterable[Problem]) -> list[str]:

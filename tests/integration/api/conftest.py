@@ -43,3 +43,10 @@ def shared_api(database: Database) -> Iterator[Api]:
 def erpnext_api(connected: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """The API of an installation with the connection `demo` to the ERPNext sandbox."""
     yield from _served(connected, monkeypatch)
+
+
+@pytest.fixture
+def config_ids(erpnext_api: Api) -> dict[str, str]:
+    """The sync configs of `demo`, by entity."""
+    listed = erpnext_api.client.get("/api/erp/sync-configs").json()["items"]
+    return {row["entity"]: row["id"] for row in listed}

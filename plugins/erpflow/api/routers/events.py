@@ -36,6 +36,7 @@ class StreamedEvent(Answer):
 
 @router.get(
     "/events/stream",
+    status_code=200,  # said here, for FastAPI cannot read it off this class and describes nothing at all then
     response_class=EventStream,
     responses={HTTPStatus.OK: {"model": StreamedEvent, "description": "An event stream; the schema is that of `data`"}},
 )

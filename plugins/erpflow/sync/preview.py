@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from erpflow.connectors.base import Connector
 from erpflow.errors import FieldProblem, RecordRejected
 from erpflow.mapping.batch import Refine
 from erpflow.mapping.compile import UNREADABLE, MappedRecord, PullProgram, Row
@@ -17,6 +18,7 @@ from erpflow.mapping.paths import dig_first
 from erpflow.mapping.record import given_values
 from erpflow.mapping.template_use import given_names
 from erpflow.mapping.values import json_text
+from erpflow.vocabulary import Window
 from erpflow.yaml_files.complaints import excerpt
 
 NOTHING = "-"
@@ -45,6 +47,24 @@ class _Trial:
     mapped: MappedRecord | None = None
     problems: Sequence[FieldProblem] = ()
     dropped: str | None = None
+
+
+def first_records(
+    vendor: Connector, entity: str, *, limit: int, on_page: Callable[[], None] = lambda: None
+) -> tuple[str, list[msgspec.Raw]]:
+    """The zone of naive times and up to `limit` records as the vendor sends them now.
+
+    `on_page` is called after each page, and may raise when it has been long enough.
+    """
+    zone = "UTC"
+    raws: list[msgspec.Raw] = []
+    for page in vendor.read(entity, Window()):
+        zone = page.zone
+        raws += vendor.split(entity, page.raw)
+        if len(raws) >= limit:
+            break
+        on_page()
+    return zone, raws[:limit]
 
 
 def preview_records(program: PullProgram, raws: Iterable[msgspec.Raw]) -> list[Previewed]:

@@ -1,0 +1,41 @@
+"""Sync configs made and changed by a person: every change is checked like a file before it is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Values
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from erpflow.connectors.registry import connector_class
+from erpflow.mapping.load import Examined, examine_mapping
+from erpflow.mapping.model import Mapping
+from erpflow.store.database import Database
+from erpflow.sync.mapping_check import check_runs
+from erpflow.vocabulary import ConnectionId
+from erpflow.yaml_files.complaints import Complaint
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A mapping as it would be in force, and everything that a run of it would fail at."""
+
+    mapping: Mapping | None
+    data: Any
+    wrong: list[Complaint]
+
+
+def check_mapping(
+    database: Database, mappings: Path, path: str, overrides: Values[str, Any], *, connection_id: ConnectionId
+) -> Checked:
+    """The mapping of a config with these overrides, held against tables, connection and vendor.
+
+    Raises ConfigError for a file that cannot be read at all.
+    """
+    found: Examined = examine_mapping(mappings / path, overrides=overrides)
+    wrong = found.wrong
+    if found.mapping is not None and not wrong:
+        connector = connector_class(found.mapping.system)
+        with database.session() as connection:
+            wrong = check_runs(connection, found.mapping, connector, connection_id=connection_id)
+    return Checked(found.mapping, found.data, wrong)
