@@ -18,12 +18,15 @@ from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
 from erpflow.api.routers import api_keys, dashboard, events, health, metrics, sync_logs
 from erpflow.api.surroundings import Surroundings
+from erpflow.api.vendors import veekaart_orders
 
 ROUTERS = (
     health.router, sync_logs.router, api_keys.router, events.router, dashboard.router, metrics.router,
 )  # fmt: skip
 
-VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {}
+VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
+    "/api/webhooks/veekaart": (veekaart_orders.router,),
+}
 """What other systems call at paths of their own, by the prefix they are mounted at."""
 
 
