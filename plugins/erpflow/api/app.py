@@ -18,7 +18,7 @@ from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
 from erpflow.api.routers import api_keys, dashboard, events, health, metrics, sync_logs
 from erpflow.api.surroundings import Surroundings
-from erpflow.api.vendors import veekaart_orders
+from erpflow.api.vendors import veekaart_orders, veekaart_pushes
 
 ROUTERS = (
     health.router, sync_logs.router, api_keys.router, events.router, dashboard.router, metrics.router,
@@ -26,6 +26,7 @@ ROUTERS = (
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
     "/api/webhooks/veekaart": (veekaart_orders.router,),
+    "/api/integrations/veekaart": (veekaart_pushes.router,),
 }
 """What other systems call at paths of their own, by the prefix they are mounted at."""
 

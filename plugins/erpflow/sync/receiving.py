@@ -21,12 +21,12 @@ from erpflow.errors import ConfigError, ErpflowError, FieldProblem, RecordReject
 from erpflow.mapping.compile import PullProgram, compile_pull
 from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping as EntityMapping
-from erpflow.store import configs, locks, received, rejects, sync_logs, tables
+from erpflow.store import locks, received, rejects, sync_logs, tables
 from erpflow.store.configs import SyncConfig
 from erpflow.store.database import Database
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import OpenRequest, SyncRun
-from erpflow.sync.configure import configure
+from erpflow.sync.configure import ensure_config
 from erpflow.sync.landing import LandedPage
 from erpflow.sync.load import Loader
 from erpflow.sync.target import pull_target, tracked
@@ -278,10 +278,8 @@ class Receiver:
 
     def _config(self, connection: Connection, entity: str) -> SyncConfig:
         """The sync config of an entity, made from its mapping file where there is none. Raises ConfigError."""
-        path = f"{self._connector.spec.system}/{entity}.yaml"
-        if entity not in configs.entities(connection, self._connection_id) and (self._mappings / path).is_file():
-            return configure(connection, self._connection_id, load_mapping(self._mappings / path), path=path)
-        config = configs.get_config(connection, self._connection_id, entity)
+        system = self._connector.spec.system
+        config = ensure_config(connection, self._connection_id, entity, system=system, mappings=self._mappings)
         if not config.enabled:
             raise ConfigError(f'Syncing "{entity}" is switched off for this connection. Enable its sync config first.')
         return config
