@@ -25,7 +25,9 @@ ENTITIES = {
 DAG_IDS = tuple(f"{system}__{entity}" for system, entities in ENTITIES.items() for entity in entities)
 IN_ORDER_IDS = ("veekaart__full",)
 RECONCILE_IDS = tuple(f"{dag_id}__reconcile" for dag_id in DAG_IDS)
-SERVICE_IDS = ("erpflow__watch", "erpflow__outgoing", "erpflow__retention", "erpflow__webhooks")
+SERVICE_IDS = (
+    "erpflow__watch", "erpflow__outgoing", "erpflow__retention", "erpflow__webhooks", "erpflow__webhook_renewal",
+)  # fmt: skip
 
 HEAVY = (
     "pandas",

@@ -16,15 +16,18 @@ from erpflow.api.bounds import BoundedBodies
 from erpflow.api.event_hub import EventHub
 from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
-from erpflow.api.routers import api_keys, dashboard, events, health, metrics, sync_logs
+from erpflow.api.routers import api_keys, dashboard, events, health, metrics, sync_logs, webhook_setup
 from erpflow.api.surroundings import Surroundings
-from erpflow.api.vendors import veekaart_orders, veekaart_pushes
+from erpflow.api.vendors import customers, erpnext_setup, veekaart_orders, veekaart_pushes
 
 ROUTERS = (
     health.router, sync_logs.router, api_keys.router, events.router, dashboard.router, metrics.router,
+    webhook_setup.router,
 )  # fmt: skip
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
+    "/api/customers": (customers.router,),
+    "/api/webhooks/erpnext": (erpnext_setup.router,),
     "/api/webhooks/veekaart": (veekaart_orders.router,),
     "/api/integrations/veekaart": (veekaart_pushes.router,),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,9 +15,10 @@ from erpflow.api.bodies import Answer, Body
 from erpflow.api.callers import Caller
 from erpflow.api.problems import ApiError, not_found
 from erpflow.api.surroundings import Surroundings
+from erpflow.store.configs import SyncConfig
 from erpflow.store.connections import ErpConnection
 from erpflow.sync.configure import ensure_config
-from erpflow.vocabulary import Direction, SyncConfigId
+from erpflow.vocabulary import Direction
 
 MOST_RECORDS = 1_000
 """Records that one call may name."""
@@ -63,34 +65,49 @@ class Runs:
             raise not_found("company", wanted.company_id)
 
     def start(
-        self, entity: str, direction: Direction, *, full: bool = False, records: Sequence[str] = ()
+        self,
+        entity: str,
+        direction: Direction | None,
+        *,
+        full: bool = False,
+        records: Sequence[str] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        dry_run: bool = False,
     ) -> StartedRun:
-        """Start the DAG of an entity. Raises 409 for a sync that is switched off or goes the other way only.
+        """Start the DAG of an entity; without a direction it goes as its sync config says.
 
-        Raises ConfigError when the connection does not sync the entity, 422 for `full` with named records.
+        Raises 409 for a sync that is switched off or goes the other way only, 422 for options that exclude each other,
+        ConfigError when the connection does not sync the entity.
         """
-        if full and records:
+        asked = {"full": full, "records": bool(records), "since and until": since is not None or until is not None}
+        if sum(asked.values()) > 1:
+            names = " and ".join(name for name, is_asked in asked.items() if is_asked)
             raise ApiError(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "full and records exclude each other. Leave one out."
+                HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{names} exclude each other. Leave all but one out."
             )
-        config_id = self._config(entity, direction)
-        dag_id, run_id = f"{self.row.system}__{entity}", f"api__{direction}__{uuid4()}"
-        conf: dict[str, Any] = {"config": config_id, "direction": direction.value}
-        if full:
-            conf["full"] = True
-        if records:
-            conf["records"] = list(dict.fromkeys(records))
+        config = self._config(entity, direction)
+        dag_id, run_id = f"{self.row.system}__{entity}", f"api__{uuid4()}"
+        options = {
+            "direction": direction.value if direction else None,
+            "full": full or None,
+            "records": list(dict.fromkeys(records)) or None,
+            "since": since.isoformat() if since else None,
+            "until": until.isoformat() if until else None,
+            "dry_run": dry_run or None,
+        }
+        conf: dict[str, Any] = {"config": config.id, **{name: value for name, value in options.items() if value}}
         run_id = self.around.orchestrator.trigger(dag_id, conf=conf, run_id=run_id, by=self.caller.name)
         return StartedRun(
             entity=entity,
-            direction=direction,
-            sync_config_id=config_id,
+            direction=direction or config.direction,
+            sync_config_id=config.id,
             dag_id=dag_id,
             dag_run_id=run_id,
             run_link=self.around.orchestrator.run_link(dag_id, run_id),
         )
 
-    def _config(self, entity: str, direction: Direction) -> SyncConfigId:
+    def _config(self, entity: str, direction: Direction | None) -> SyncConfig:
         with self.around.database.session(self.caller.tenant_id) as connection:
             config = ensure_config(
                 connection, self.row.id, entity, system=self.row.system, mappings=self.around.mappings
@@ -99,10 +116,10 @@ class Runs:
             raise ApiError(
                 HTTPStatus.CONFLICT, "disabled", f'Syncing "{entity}" with "{self.row.name}" is switched off.'
             )
-        if config.direction not in (direction, Direction.BIDIRECTIONAL):
+        if direction is not None and config.direction not in (direction, Direction.BIDIRECTIONAL):
             raise ApiError(
                 HTTPStatus.CONFLICT,
                 "direction",
                 f'Syncing "{entity}" with "{self.row.name}" goes the other way: its direction is {config.direction}.',
             )
-        return config.id
+        return config
