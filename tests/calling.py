@@ -42,9 +42,16 @@ class EngineRuns:
             return run_id
         self.asked.append((dag_id, conf, run_id))
         system, _, entity = dag_id.partition("__")
-        if self.carries_out and system != "erpflow":
+        if self.carries_out and "configs" in conf:
+            self._run_in_order(system, conf, f"{dag_id}/{run_id}/0", by)
+        elif self.carries_out and system != "erpflow":
             self._run(system, entity, conf, f"{dag_id}/{run_id}/0", by)
         return run_id
+
+    def _run_in_order(self, system: str, conf: dict[str, Any], attempt_key: str, by: str) -> None:
+        for entity, config in conf["configs"].items():
+            one = {"config": config, "direction": conf["direction"], "full": conf["full"]}
+            self._run(system, entity, one | {"records": conf["records"].get(entity)}, attempt_key, by)
 
     def run_link(self, dag_id: str, run_id: str) -> str | None:
         return f"/dags/{dag_id}/runs/{run_id}"

@@ -18,7 +18,7 @@ from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
 from erpflow.api.routers import api_keys, dashboard, events, health, metrics, sync_logs, webhook_setup
 from erpflow.api.surroundings import Surroundings
-from erpflow.api.vendors import customers, erpnext_setup, veekaart_orders, veekaart_pushes
+from erpflow.api.vendors import customers, erpnext_setup, metakocka, veekaart_orders, veekaart_pushes
 
 ROUTERS = (
     health.router, sync_logs.router, api_keys.router, events.router, dashboard.router, metrics.router,
@@ -27,6 +27,7 @@ ROUTERS = (
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
     "/api/customers": (customers.router,),
+    "/api/metakocka": (metakocka.router,),
     "/api/webhooks/erpnext": (erpnext_setup.router,),
     "/api/webhooks/veekaart": (veekaart_orders.router,),
     "/api/integrations/veekaart": (veekaart_pushes.router,),

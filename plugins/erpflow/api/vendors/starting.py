@@ -86,7 +86,7 @@ class Runs:
             raise ApiError(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{names} exclude each other. Leave all but one out."
             )
-        config = self._config(entity, direction)
+        config = self.config(entity, direction)
         dag_id, run_id = f"{self.row.system}__{entity}", f"api__{uuid4()}"
         options = {
             "direction": direction.value if direction else None,
@@ -107,7 +107,8 @@ class Runs:
             run_link=self.around.orchestrator.run_link(dag_id, run_id),
         )
 
-    def _config(self, entity: str, direction: Direction | None) -> SyncConfig:
+    def config(self, entity: str, direction: Direction | None) -> SyncConfig:
+        """The sync config of an entity. Raises 409 when it is switched off or goes the other way only, ConfigError."""
         with self.around.database.session(self.caller.tenant_id) as connection:
             config = ensure_config(
                 connection, self.row.id, entity, system=self.row.system, mappings=self.around.mappings
