@@ -20,6 +20,8 @@ from erpflow.store.database import Database
 from erpflow.sync.plan import RunRequest, plan
 from erpflow.sync.reconcile import plan_reconciliations
 from erpflow.vocabulary import DEFAULT_TENANT, Direction, FindingKind, SyncConfigId, SyncLogId, TenantId
+from erpflow.webhooks.drain import Drain
+from erpflow.webhooks.wake import DAG_ID as WEBHOOKS
 
 ALL = tuple(Right)
 LOGINS = {
@@ -42,9 +44,18 @@ class EngineRuns:
         if any(known == run_id for _, _, known in self.asked):
             return run_id
         self.asked.append((dag_id, conf, run_id))
-        if self.carries_out and not dag_id.startswith("erpflow__"):
+        if self.carries_out and dag_id == WEBHOOKS:
+            Drain(installation.engine(installation.database())).run()
+        elif self.carries_out and "configs" in conf:
+            self._in_order(dag_id.partition("__")[0], conf, run_id, by)
+        elif self.carries_out and not dag_id.startswith("erpflow__"):
             self.carry_out(dag_id, conf, run_id, by)
         return run_id
+
+    def _in_order(self, system: str, conf: dict[str, Any], run_id: str, by: str) -> None:
+        for entity, config in conf["configs"].items():
+            one = {"config": config, "direction": conf["direction"], "full": conf["full"]}
+            self.carry_out(f"{system}__{entity}", one | {"records": conf["records"].get(entity)}, run_id, by)
 
     def run_link(self, dag_id: str, run_id: str) -> str | None:
         return f"/dags/{dag_id}/runs/{run_id}"

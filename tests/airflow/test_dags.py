@@ -23,9 +23,14 @@ ENTITIES = {
     "zoho_crm": ("customer", "contact", "lead", "product", "deal", "order", "invoice"),
 }
 DAG_IDS = tuple(f"{system}__{entity}" for system, entities in ENTITIES.items() for entity in entities)
-IN_ORDER_IDS = ("veekaart__full",)
+IN_ORDER = {
+    "veekaart__full": ["product", "inventory", "price"],
+    "metakocka__documents": ["contact", "product", "document"],
+}
 RECONCILE_IDS = tuple(f"{dag_id}__reconcile" for dag_id in DAG_IDS)
-SERVICE_IDS = ("erpflow__watch", "erpflow__outgoing", "erpflow__retention", "erpflow__webhooks")
+SERVICE_IDS = (
+    "erpflow__watch", "erpflow__outgoing", "erpflow__retention", "erpflow__webhooks", "erpflow__webhook_renewal",
+)  # fmt: skip
 
 HEAVY = (
     "pandas",
@@ -55,7 +60,7 @@ def dags() -> dict[str, DAG]:
 
 
 def test_there_are_two_dags_for_each_connector_and_entity_and_one_for_each_service(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {*DAG_IDS, *RECONCILE_IDS, *IN_ORDER_IDS, *SERVICE_IDS}
+    assert set(dags) == {*DAG_IDS, *RECONCILE_IDS, *IN_ORDER, *SERVICE_IDS}
 
 
 def test_steps_that_ask_a_vendor_run_where_it_can_be_reached() -> None:
@@ -175,20 +180,21 @@ def test_a_service_runs_once_at_a_time_and_misses_nothing_by_pausing(dags: dict[
     assert dag.doc_md is not None
 
 
-@pytest.mark.parametrize("dag_id", IN_ORDER_IDS)
+@pytest.mark.parametrize("dag_id", IN_ORDER)
 def test_a_full_sync_waits_for_each_entity_before_the_next(dags: dict[str, DAG], dag_id: str) -> None:
     dag = dags[dag_id]
     order = [task.task_id for task in dag.topological_sort()]
-    assert order == ["product", "inventory", "price"]
+    assert order == IN_ORDER[dag_id]
+    system = dag_id.partition("__")[0]
     for task, following in zip(order, [*order[1:], None], strict=True):
         step = dag.get_task(task)
         assert step.downstream_task_ids == ({following} if following else set())
-        assert (step.trigger_dag_id, step.wait_for_completion) == (f"veekaart__{task}", True)
+        assert (step.trigger_dag_id, step.wait_for_completion) == (f"{system}__{task}", True)
         assert step.trigger_dag_id in dags
     assert dag.schedule is None
 
 
-SERVICE_FILES = ("erpflow_watch.py", "erpflow_outgoing.py", "erpflow_retention.py")
+SERVICE_FILES = ("erpflow_watch.py", "erpflow_outgoing.py", "erpflow_retention.py", "erpflow_webhook_renewal.py")
 
 
 @pytest.mark.parametrize("file", [*(f"{system}.py" for system in ENTITIES), *SERVICE_FILES])

@@ -9,19 +9,20 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, Param, chain
 
 DOC = """
-### {title}: full
+### {title}: {name}
 
 Syncs {entities} of every {title} connection, in this order: what comes later refers to what came before. Each is a run
 of its own DAG; when one fails, the following ones wait for the next time.
 
-**Trigger** it, for one connection or all; with *full* everything is looked at again, and not only what changed.
+**Trigger** it, for one connection or all; with *full* everything is looked at again, and not only what changed. The
+API names the sync config and the records of each entity instead.
 """
 
 
-def in_order_dag(*, system: str, title: str, entities: Sequence[str]) -> DAG:
-    """The DAG `<system>__full`, which is only triggered. `entities` have a DAG `<system>__<entity>` each."""
+def in_order_dag(*, system: str, title: str, entities: Sequence[str], name: str = "full") -> DAG:
+    """The DAG `<system>__<name>`, which is only triggered. `entities` have a DAG `<system>__<entity>` each."""
     with DAG(
-        dag_id=f"{system}__full",
+        dag_id=f"{system}__{name}",
         schedule=None,
         start_date=datetime(2020, 1, 1, tzinfo=UTC),
         catchup=False,
@@ -33,9 +34,30 @@ def in_order_dag(*, system: str, title: str, entities: Sequence[str]) -> DAG:
             "full": Param(
                 default=True, type="boolean", title="Full", description="Look at everything, not only what changed"
             ),
+            "direction": Param(
+                None,
+                type=["null", "string"],
+                enum=[None, "pull", "push"],
+                title="Direction",
+                description="Only this one; empty: as configured",
+            ),
+            "configs": Param(
+                default={},
+                type="object",
+                additionalProperties={"type": "string"},
+                title="Sync configs",
+                description="Of each entity only this one, by its id; empty: all",
+            ),
+            "records": Param(
+                default={},
+                type="object",
+                additionalProperties={"type": "array", "items": {"type": "string", "minLength": 1}},
+                title="Records",
+                description="Of each entity only these, by the vendor's ids (with direction push: by the keys here)",
+            ),
         },
         tags=["erpflow", system],
-        doc_md=DOC.format(title=title, entities=", ".join(f"**{entity}**" for entity in entities)),
+        doc_md=DOC.format(title=title, name=name, entities=", ".join(f"**{entity}**" for entity in entities)),
         render_template_as_native_obj=True,
     ) as dag:
         chain(
@@ -43,7 +65,13 @@ def in_order_dag(*, system: str, title: str, entities: Sequence[str]) -> DAG:
                 TriggerDagRunOperator(
                     task_id=entity,
                     trigger_dag_id=f"{system}__{entity}",
-                    conf={"connection": "{{ params.connection }}", "full": "{{ params.full }}"},
+                    conf={
+                        "connection": "{{ params.connection }}",
+                        "full": "{{ params.full }}",
+                        "direction": "{{ params.direction }}",
+                        "config": f"{{{{ params.configs.get('{entity}') }}}}",
+                        "records": f"{{{{ params.records.get('{entity}') }}}}",
+                    },
                     wait_for_completion=True,
                     deferrable=True,
                     poke_interval=5,

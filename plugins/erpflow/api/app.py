@@ -37,8 +37,10 @@ from erpflow.api.routers import (
     syncs,
     transform_templates,
     trials,
+    webhook_setup,
 )
 from erpflow.api.surroundings import Surroundings
+from erpflow.api.vendors import customers, erpnext_setup, metakocka, veekaart_orders, veekaart_pushes
 
 API = "/api/erp"
 
@@ -61,9 +63,16 @@ ROUTERS = (
     conflicts.router,
     rejects.router,
     reconciliations.router,
+    webhook_setup.router,
 )
 
-VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {}
+VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
+    "/api/customers": (customers.router,),
+    "/api/metakocka": (metakocka.router,),
+    "/api/webhooks/erpnext": (erpnext_setup.router,),
+    "/api/webhooks/veekaart": (veekaart_orders.router,),
+    "/api/integrations/veekaart": (veekaart_pushes.router,),
+}
 """What other systems call at paths of their own, by the prefix they are mounted at."""
 
 

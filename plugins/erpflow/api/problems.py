@@ -94,9 +94,14 @@ def _of_api(_request: Request, error: Exception) -> Response:
     return answer(error.status, error.code, error.detail, field=error.field, errors=error.errors)
 
 
-def _of_family(_request: Request, error: Exception) -> Response:
+def status_of(error: Exception) -> HTTPStatus:
+    """What an error of the family is to a program."""
     kind = next((kind for kind in type(error).__mro__ if kind in STATUS), None)
-    status = STATUS[kind] if kind is not None else HTTPStatus.INTERNAL_SERVER_ERROR
+    return STATUS[kind] if kind is not None else HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _of_family(_request: Request, error: Exception) -> Response:
+    status = status_of(error)
     headers = {}
     if isinstance(error, errors.RateLimited):
         headers["Retry-After"] = str(max(1, round(error.retry_after)))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import database, echo_table, engine, landing_root, printable, quiet_logs
-from erpflow.cli.sync import ensure_config, progress_bar, stoppable
+from erpflow.cli.surroundings import database, echo_table, engine, landing_root, mappings_folder, printable, quiet_logs
+from erpflow.cli.sync import progress_bar, stoppable
 from erpflow.errors import DeletesNeedApproval
 from erpflow.vocabulary import REPAIRABLE, FindingKind
 
@@ -77,12 +77,13 @@ def _open(
 ) -> tuple[str, SyncLogId]:
     """The system of a connection, and the sync log of a new reconciliation."""
     from erpflow.store import connections
+    from erpflow.sync.configure import ensure_config
     from erpflow.sync.plan import RunRequest
     from erpflow.sync.reconcile import plan_reconciliations
 
     with db.session() as store:
         row = connections.get_connection(store, connection)
-        ensure_config(store, row, entity)
+        ensure_config(store, row.id, entity, system=row.system, mappings=mappings_folder())
         asked = RunRequest(kind="manual", connection=connection, triggered_by="cli", allow_deletes=allow_deletes)
         (planned,) = plan_reconciliations(store, asked, system=row.system, entity=entity, repairs=repairs)
     return row.system, planned.log_id

@@ -15,7 +15,6 @@ import click
 from erpflow.cli.surroundings import database, echo_table, engine, mappings_folder, printable, quiet_logs
 
 if TYPE_CHECKING:
-    from erpflow.store.connections import ErpConnection
     from erpflow.store.database import Database
     from erpflow.store.sync_logs import RunSummary
     from erpflow.sync.pull import Progress
@@ -134,14 +133,14 @@ def report_all(db: Database, summaries: Iterable[RunSummary]) -> bool:
 
 def run_syncs(db: Database, connection: str, entity: str, **request: Any) -> Iterator[RunSummary]:
     """Run an entity of a connection in each direction it goes, the second only if the first came to its end."""
-    from erpflow.store import configs, connections
+    from erpflow.store import connections
+    from erpflow.sync.configure import ensure_config
     from erpflow.sync.dry_run import in_turn
     from erpflow.sync.plan import RunRequest
 
     with db.session() as store:
         row = connections.get_connection(store, connection)
-        ensure_config(store, row, entity)
-        config = configs.get_config(store, row.id, entity)
+        config = ensure_config(store, row.id, entity, system=row.system, mappings=mappings_folder())
     asked = RunRequest(kind="manual", connection=connection, triggered_by="cli", **request)
     for planned in in_turn(db, asked, system=row.system, entity=entity, direction=config.direction):
         if not planned and not asked.reject_ids:
@@ -150,19 +149,6 @@ def run_syncs(db: Database, connection: str, entity: str, **request: Any) -> Ite
             with stoppable(), progress_bar(f"{one.label} {one.direction}") as on_progress:
                 summary = engine(db).run(one.log_id, on_progress=on_progress)
             yield summary
-
-
-def ensure_config(store: Any, row: ErpConnection, entity: str) -> None:
-    """A mapping file without a sync config gets one: the file is what the user edits. ConfigError without either."""
-    from erpflow.mapping.load import load_mapping
-    from erpflow.store import configs
-    from erpflow.sync.configure import configure
-
-    path = mappings_folder() / row.system / f"{entity}.yaml"
-    if entity in configs.entities(store, row.id) or not path.is_file():
-        configs.get_config(store, row.id, entity)
-        return
-    configure(store, row.id, load_mapping(path), path=f"{row.system}/{entity}.yaml")
 
 
 def _explain_rejects(db: Database, summary: RunSummary) -> None:

@@ -35,10 +35,12 @@ from erpflow.connectors.erpnext_paging import (
     zone_of,
 )
 from erpflow.connectors.erpnext_site import Site, document_path, method_path
+from erpflow.connectors.erpnext_webhook_setup import Webhooks
 from erpflow.connectors.erpnext_wire import TEXT, decode, decode_document, rows_of_page
 from erpflow.connectors.erpnext_writing import Writer
 from erpflow.connectors.signing import TokenAuth
 from erpflow.connectors.transport import ONE_ATTEMPT, Transport
+from erpflow.connectors.webhook_setup import VendorWebhook, WebhookState
 from erpflow.errors import AuthFailed, ConfigError, ErpflowError, suggestion
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 
@@ -140,6 +142,17 @@ class ErpNext(Connector):
     @classmethod
     def split_deleted(cls, entity: str, raw: bytes, *, zone: str) -> list[Deletion]:
         return split_deleted(entity, raw, zone=zone)
+
+    # -- webhooks ------------------------------------------------------------------------------------------------
+
+    def set_up_webhook(self, wanted: VendorWebhook, *, now: datetime) -> WebhookState:
+        return Webhooks(self._site, ENTITIES).set_up(wanted)
+
+    def webhook_state(self, wanted: VendorWebhook, *, now: datetime) -> WebhookState:
+        return Webhooks(self._site, ENTITIES).state(wanted)
+
+    def remove_webhook(self, wanted: VendorWebhook) -> None:
+        Webhooks(self._site, ENTITIES).remove(wanted)
 
     # -- pages ---------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from requests.auth import AuthBase
 
+from erpflow.connectors import quickbooks_webhook_setup
 from erpflow.connectors.account import Account
 from erpflow.connectors.base import (
     LOGIN_AND_PASSWORD,
@@ -34,6 +35,7 @@ from erpflow.connectors.quickbooks_query import MOST, to_instant
 from erpflow.connectors.quickbooks_wire import decode, record, rows_of_page, with_line_numbers
 from erpflow.connectors.quickbooks_writing import BATCH, Writer, is_id
 from erpflow.connectors.transport import ONE_ATTEMPT, Transport
+from erpflow.connectors.webhook_setup import VendorWebhook, WebhookState
 from erpflow.errors import AuthFailed, ConfigError, ErpflowError, suggestion
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 
@@ -154,6 +156,15 @@ class QuickBooks(Connector):
     def __init__(self, transport: Transport, *, page_size: int | None = None) -> None:
         super().__init__(transport, page_size=page_size)
         self._company = Company(transport)
+
+    def set_up_webhook(self, wanted: VendorWebhook, *, now: datetime) -> WebhookState:
+        return quickbooks_webhook_setup.steps_for(wanted, self.spec.entities)
+
+    def webhook_state(self, wanted: VendorWebhook, *, now: datetime) -> WebhookState:
+        return quickbooks_webhook_setup.steps_for(wanted, self.spec.entities)
+
+    def remove_webhook(self, wanted: VendorWebhook) -> None:
+        """There is no API to take it away with: a person does."""
 
     def check(self) -> CheckResult:
         clock = self._transport.clock

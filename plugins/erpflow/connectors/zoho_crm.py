@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from erpflow.connectors import zoho_crm_places
+from erpflow.connectors import zoho_crm_places, zoho_crm_webhook_setup
 from erpflow.connectors.account import Account
 from erpflow.connectors.base import (
     LOGIN_AND_PASSWORD,
@@ -26,6 +26,7 @@ from erpflow.connectors.base import (
 )
 from erpflow.connectors.oauth import OAuthAuth, OAuthSpec, oauth_auth
 from erpflow.connectors.transport import ONE_ATTEMPT, Timeouts, Transport
+from erpflow.connectors.webhook_setup import VendorWebhook, WebhookState
 from erpflow.connectors.zoho_crm_bulk import ABOVE, BulkPosition, BulkReader
 from erpflow.connectors.zoho_crm_deletions import read_deleted, split_deleted
 from erpflow.connectors.zoho_crm_errors import BulkUnavailable
@@ -136,6 +137,18 @@ class ZohoCrm(Connector):
     def notifications(self) -> Notifications:
         """The channels over which Zoho tells of changes."""
         return Notifications(self._transport)
+
+    def set_up_webhook(self, wanted: VendorWebhook, *, now: datetime) -> WebhookState:
+        channel = zoho_crm_webhook_setup.channel_of(wanted, self.spec.entities)
+        return zoho_crm_webhook_setup.set_up(self.notifications, channel, now=now)
+
+    def webhook_state(self, wanted: VendorWebhook, *, now: datetime) -> WebhookState:
+        channel = zoho_crm_webhook_setup.channel_of(wanted, self.spec.entities)
+        return zoho_crm_webhook_setup.state(self.notifications, channel, now=now)
+
+    def remove_webhook(self, wanted: VendorWebhook) -> None:
+        channel = zoho_crm_webhook_setup.channel_of(wanted, self.spec.entities)
+        self.notifications.delete([channel.number])
 
     def check(self) -> CheckResult:
         clock = self._transport.clock

@@ -121,6 +121,10 @@ class ChunkWriter:
     def _render(self, statements: Iterable[sql.Composable]) -> list[bytes]:
         return [statement.as_bytes(self._connection) for statement in statements]
 
+    def close(self) -> None:
+        """Take the temporary tables away, so that another target can be written over the same connection."""
+        self._connection.execute(pull_sql.drop_stages(self._target))
+
     def apply(self, batch: Batch) -> Applied:
         """Write the records of a batch; those that the table refuses are left out, each with the reason."""
         applied = Applied()

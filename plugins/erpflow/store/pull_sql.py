@@ -172,6 +172,12 @@ def create_stages(target: PullTarget, *, besides: sql.Composable | None = None) 
     return sql.SQL("; ").join(statement.format(name, _csv(columns)) for name, columns in tables)
 
 
+def drop_stages(target: PullTarget) -> sql.Composed:
+    """Take the temporary tables of a target away again: for the next target in the same transaction."""
+    names = [stage_name(), *(stage_name(number) for number in range(len(target.children)))]
+    return sql.SQL("DROP TABLE {}").format(_csv([*names, sql.Identifier("erpflow_decided")]))
+
+
 def copy_stage(staged: Staged, *, child: int | None = None) -> sql.Composed:
     """COPY into a stage, in the order `FIXED` (a child: the parent's `n`) then the mapped columns."""
     fixed = FIXED if child is None else ("n",)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from erpflow.mapping.load import load_mapping
 from erpflow.store import configs
 
 if TYPE_CHECKING:
@@ -24,3 +26,16 @@ def configure(connection: Connection, connection_id: ConnectionId, mapping: Mapp
         every=mapping.every,
         mapping_path=path,
     )
+
+
+def ensure_config(
+    connection: Connection, connection_id: ConnectionId, entity: str, *, system: str, mappings: Path
+) -> SyncConfig:
+    """The sync config of an entity; a mapping file without one gets one, for the file is what the user edits.
+
+    `mappings`: the folder of mapping files. Raises ConfigError when there is neither.
+    """
+    path = f"{system}/{entity}.yaml"
+    if entity in configs.entities(connection, connection_id) or not (mappings / path).is_file():
+        return configs.get_config(connection, connection_id, entity)
+    return configure(connection, connection_id, load_mapping(mappings / path), path=path)

@@ -90,15 +90,19 @@ class Loader:
         Raises DatabaseUnavailable when Postgres goes away, UnsettledWrites when a killed push left writes behind, and
         AlreadyRunning when other runs are in the way too long; nothing is lost then.
         """
-        run = self._run
         with self._database.session() as connection:
-            with connection.transaction():
-                applied = sync_logs.start_chunks(connection, run.log_id, version=self._program.mapping.version)
-            writer = self._writer(connection)
-            for chunk in source(applied):
-                counts = self._apply(connection, writer, chunk)
-                self.mapped += chunk.mapped
-                on_chunk(counts)
+            self.load_over(connection, source, on_chunk=on_chunk)
+
+    def load_over(self, connection: Connection, source: Source, *, on_chunk: OnChunk) -> None:
+        """The same over a connection of the caller's; within a transaction of theirs, all of it is done or nothing."""
+        with connection.transaction():
+            applied = sync_logs.start_chunks(connection, self._run.log_id, version=self._program.mapping.version)
+        writer = self._writer(connection)
+        for chunk in source(applied):
+            counts = self._apply(connection, writer, chunk)
+            self.mapped += chunk.mapped
+            on_chunk(counts)
+        writer.close()
 
     def _writer(self, connection: Connection) -> ChunkWriter:
         run = self._run

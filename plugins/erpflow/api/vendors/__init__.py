@@ -1,0 +1,1 @@
+"""What existing systems call at paths of their own: their words, their shapes of answers."""
