@@ -96,8 +96,12 @@ def _of_api(_request: Request, error: Exception) -> Response:
 
 def status_of(error: Exception) -> HTTPStatus:
     """What an error of the family is to a program."""
-    kind = next((kind for kind in type(error).__mro__ if kind in STATUS), None)
+    kind = _kind(error)
     return STATUS[kind] if kind is not None else HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _kind(error: Exception) -> type[errors.ErpflowError] | None:
+    return next((kind for kind in type(error).__mro__ if kind in STATUS), None)
 
 
 def _of_family(_request: Request, error: Exception) -> Response:
@@ -110,7 +114,8 @@ def _of_family(_request: Request, error: Exception) -> Response:
     problems = None
     if isinstance(error, errors.RecordRejected):
         problems = [{"field": p.field, "code": p.rule, "detail": p.message} for p in error.problems]
-    kind_of_code = type(error) if type(error).__module__ == errors.__name__ else kind or type(error)
+    # A class that is one module's own counts as the member of the family that it is.
+    kind_of_code = type(error) if type(error).__module__ == errors.__name__ else _kind(error) or type(error)
     named = getattr(error, "field", None)
     return answer(status, _code(kind_of_code.__name__), str(error), headers=headers, errors=problems, field=named)
 
