@@ -22,6 +22,8 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[errors.ErpflowError], HTTPStatus] = {
     errors.ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.RecordRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
+    errors.PayloadInvalid: HTTPStatus.BAD_REQUEST,
     errors.DeletesNeedApproval: HTTPStatus.CONFLICT,
     errors.AlreadyRunning: HTTPStatus.CONFLICT,
     errors.StaleVersion: HTTPStatus.CONFLICT,

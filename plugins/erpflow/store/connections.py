@@ -56,6 +56,7 @@ _GET: Final = sql.SQL(
     "SELECT {columns} FROM erpflow.erp_connections WHERE tenant_id = %(tenant)s AND name = %(name)s"
 ).format(columns=_COLUMNS)
 _BY_ID: Final = sql.SQL("SELECT {columns} FROM erpflow.erp_connections WHERE id = %s").format(columns=_COLUMNS)
+_SYSTEM: Final = "SELECT system FROM erpflow.erp_connections WHERE id = %s AND tenant_id = erpflow.current_tenant()"
 _NAMES: Final = "SELECT name FROM erpflow.erp_connections WHERE tenant_id = %s"
 _INSERT: Final = sql.SQL("""
 INSERT INTO erpflow.erp_connections (tenant_id, name, system, airflow_conn_id, options)
@@ -117,6 +118,12 @@ def connection_of(connection: Connection, connection_id: ConnectionId) -> ErpCon
     if row is None:
         raise ConfigError(f"There is no connection {connection_id}: it was deleted.")
     return _connection(row)
+
+
+def system_of(connection: Connection, connection_id: ConnectionId) -> str | None:
+    """The system of a connection of the session's tenant; None when it has none of that id."""
+    row = connection.execute(_SYSTEM, (connection_id,)).fetchone()
+    return row[0] if row else None
 
 
 def add_connection(

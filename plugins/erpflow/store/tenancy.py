@@ -56,6 +56,12 @@ class TenantDatabase:
             yield connection
 
     @contextmanager
+    def owner_session(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection for all tenants in which every statement commits by itself."""
+        with self._connection() as connection:
+            yield connection
+
+    @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
         self._pool.open()
         try:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from erpflow.store.listing import Listing
 from erpflow.vocabulary import SyncLogId, TenantId, WebhookEventId, WebhookEventState, WebhookId
 
 Connection = psycopg.Connection[Any]
@@ -55,20 +56,23 @@ SELECT dedupe_key, id::text FROM erpflow.erp_webhook_events WHERE webhook_id = %
 """
 
 _COLUMNS: Final = """
-e.id::text, e.webhook_id::text, e.event_type, e.entity, e.remote_id, e.state, e.attempts, e.next_attempt_at, e.action,
-e.log_id::text, e.error, e.occurred_at, e.received_at, e.processed_at
+e.id::text AS id, e.webhook_id::text AS webhook_id, e.event_type, e.entity, e.remote_id, e.state, e.attempts,
+e.next_attempt_at, e.action, e.log_id::text AS log_id, e.error, e.occurred_at, e.received_at, e.processed_at
 """
 
-_PAGE: Final = f"""
-SELECT {_COLUMNS} FROM erpflow.erp_webhook_events e
-WHERE e.tenant_id = %(tenant)s
-  AND (%(at)s::timestamptz IS NULL OR (e.received_at, e.id) < (%(at)s::timestamptz, %(id)s::uuid))
-  AND (%(state)s::text IS NULL OR e.state = %(state)s)
-  AND (%(webhook)s::uuid IS NULL OR e.webhook_id = %(webhook)s::uuid)
-  AND (%(entity)s::text IS NULL OR e.entity = %(entity)s)
-  AND (%(event_type)s::text IS NULL OR e.event_type = %(event_type)s)
-ORDER BY e.received_at DESC, e.id DESC LIMIT %(limit)s
+_OF_TENANT: Final = f"""
+SELECT {_COLUMNS} FROM erpflow.erp_webhook_events e WHERE e.tenant_id = erpflow.current_tenant()
 """  # noqa: S608  (our own constant)
+LISTING: Final = Listing(
+    select=_OF_TENANT,
+    order=(("e.received_at", "timestamptz"), ("e.id", "uuid")),
+    filters={
+        "state": "e.state = %(state)s",
+        "webhook_id": "e.webhook_id = %(webhook_id)s",
+        "entity": "e.entity = %(entity)s",
+        "event_type": "e.event_type = %(event_type)s",
+    },
+)
 
 _ONE: Final = f"""
 SELECT {_COLUMNS}, e.headers, e.body FROM erpflow.erp_webhook_events e
@@ -136,16 +140,6 @@ class StoredEvent:
     processed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
-    """Which events of a tenant; None is any."""
-
-    state: WebhookEventState | None = None
-    webhook_id: str | None = None
-    entity: str | None = None
-    event_type: str | None = None
-
-
 def insert(
     connection: Connection, webhook_id: WebhookId, events: Sequence[NewEvent], *, headers: Mapping[str, str]
 ) -> list[Kept]:
@@ -178,29 +172,6 @@ def insert(
             kept.append(Kept(WebhookEventId(found), is_new and key not in seen))
         seen.add(key)
     return kept
-
-
-def list_events(
-    connection: Connection,
-    *,
-    tenant_id: TenantId,
-    only: EventFilter = EventFilter(),
-    after: tuple[datetime, str] | None = None,
-    limit: int = 100,
-) -> list[StoredEvent]:
-    """A tenant's events, the newest first; `after` is `received_at` and id of the last one of the page before."""
-    at, last = after or (None, None)
-    parameters = {
-        "tenant": tenant_id,
-        "at": at,
-        "id": last,
-        "state": only.state,
-        "webhook": only.webhook_id,
-        "entity": only.entity,
-        "event_type": only.event_type,
-        "limit": limit,
-    }
-    return [_event(row) for row in connection.execute(_PAGE, parameters)]
 
 
 def get_event(

@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from erpflow.errors import ConfigError
 from erpflow.store.cipher import Cipher
+from erpflow.store.listing import Listing
 from erpflow.store.vault import Secret
 from erpflow.vocabulary import ConnectionId, TenantId, WebhookId
 
@@ -68,11 +69,17 @@ w.id::text, w.tenant_id::text, w.connection_id::text, n.system, w.name, w.events
 w.verification, w.payload, w.vendor_reference, w.active, w.expires_at, w.last_received_at, w.created_at, w.updated_at
 """)
 _FROM: Final = sql.SQL("erpflow.erp_webhooks w JOIN erpflow.erp_connections n ON n.id = w.connection_id")
-_LIST: Final = sql.SQL("""
-SELECT {columns} FROM {tables}
-WHERE w.tenant_id = %(tenant)s AND (%(connection)s::uuid IS NULL OR w.connection_id = %(connection)s)
-ORDER BY w.created_at DESC, w.id
-""").format(columns=_COLUMNS, tables=_FROM)
+LISTING: Final = Listing(
+    select="""
+SELECT w.id::text, w.connection_id::text, n.system, w.name, w.events, w.entities, w.secret IS NOT NULL AS has_secret,
+       w.verification, w.payload, w.vendor_reference, w.active, w.expires_at, w.last_received_at, w.created_at,
+       w.updated_at
+FROM erpflow.erp_webhooks w JOIN erpflow.erp_connections n ON n.id = w.connection_id
+WHERE w.tenant_id = erpflow.current_tenant()
+""",
+    order=(("w.created_at", "timestamptz"), ("w.id", "uuid")),
+    filters={"connection_id": "w.connection_id = %(connection_id)s"},
+)
 _GET: Final = sql.SQL("""
 SELECT {columns} FROM {tables} WHERE w.id::text = %(id)s AND w.tenant_id = %(tenant)s
 """).format(columns=_COLUMNS, tables=_FROM)
@@ -80,6 +87,11 @@ SELECT {columns} FROM {tables} WHERE w.id::text = %(id)s AND w.tenant_id = %(ten
 _FOR_RECEIPT: Final = sql.SQL("""
 SELECT w.secret, CASE WHEN w.previous_secret_until > now() THEN w.previous_secret END, {columns}
 FROM {tables} WHERE w.id::text = %s
+""").format(columns=_COLUMNS, tables=_FROM)
+# Where all tenants share an address, the signature tells whose it is.
+_OF_SYSTEM: Final = sql.SQL("""
+SELECT w.secret, CASE WHEN w.previous_secret_until > now() THEN w.previous_secret END, {columns}
+FROM {tables} WHERE n.system = %s AND w.active ORDER BY w.created_at, w.id
 """).format(columns=_COLUMNS, tables=_FROM)
 _INSERT: Final = sql.SQL("""
 WITH w AS (
@@ -115,13 +127,6 @@ SELECT {columns} FROM {tables} WHERE w.active AND w.expires_at < %s ORDER BY w.e
 """).format(columns=_COLUMNS, tables=_FROM)
 
 
-def list_webhooks(
-    connection: Connection, *, tenant_id: TenantId, connection_id: ConnectionId | None = None
-) -> list[Webhook]:
-    """A tenant's webhooks, the newest first; only those of one connection when it is given."""
-    return [_webhook(row) for row in connection.execute(_LIST, {"tenant": tenant_id, "connection": connection_id})]
-
-
 def get_webhook(connection: Connection, webhook_id: str, *, tenant_id: TenantId) -> Webhook | None:
     """A tenant's webhook; None when it has none of that id."""
     row = connection.execute(_GET, {"id": webhook_id, "tenant": tenant_id}).fetchone()
@@ -136,8 +141,17 @@ def webhook_for_receipt(
     Raises ConfigError when a secret cannot be decrypted.
     """
     row = connection.execute(_FOR_RECEIPT, (webhook_id,)).fetchone()
-    if row is None:
-        return None
+    return _with_secrets(row, cipher) if row else None
+
+
+def webhooks_for_receipt(
+    connection: Connection, system: str, *, cipher: Cipher
+) -> list[tuple[Webhook, tuple[Secret, ...]]]:
+    """The active webhooks of a system, of all tenants, with their secrets. Raises as `webhook_for_receipt` does."""
+    return [_with_secrets(row, cipher) for row in connection.execute(_OF_SYSTEM, (system,)).fetchall()]
+
+
+def _with_secrets(row: Sequence[Any], cipher: Cipher) -> tuple[Webhook, tuple[Secret, ...]]:
     current, previous, *columns = row
     webhook = _webhook(columns)
     what = f'The secret of the webhook "{webhook.name}"'
