@@ -16,6 +16,7 @@ import psycopg
 
 from erpflow.errors import ConfigError
 from erpflow.store.cipher import Cipher
+from erpflow.store.listing import Listing
 from erpflow.store.subscriptions import DISABLE, get_subscription
 from erpflow.store.vault import Secret
 from erpflow.vocabulary import DeliveryId, DeliveryState, EventType, SubscriptionId, TenantId
@@ -80,6 +81,17 @@ WHERE d.tenant_id = %(tenant)s
   AND (%(ids)s::uuid[] IS NULL OR d.id = ANY (%(ids)s))
 ORDER BY d.created_at DESC, d.id LIMIT %(limit)s
 """
+
+LISTING: Final = Listing(
+    select="""
+SELECT d.id::text AS id, d.subscription_id::text AS subscription_id, s.url, d.event_id, d.type, d.payload, d.state,
+       d.attempts, d.next_attempt_at, d.last_status, d.last_error, d.created_at, d.settled_at
+FROM erpflow.erp_deliveries d JOIN erpflow.erp_subscriptions s ON s.id = d.subscription_id
+WHERE d.tenant_id = erpflow.current_tenant()
+""",
+    order=(("d.created_at", "timestamptz"), ("d.id", "uuid")),
+    filters={"state": "d.state = %(state)s", "subscription_id": "d.subscription_id = %(subscription_id)s"},
+)
 
 _REPLAY: Final = """
 UPDATE erpflow.erp_deliveries d

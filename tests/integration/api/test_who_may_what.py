@@ -26,9 +26,15 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("GET", "/webhooks/{webhook_id}"),
         ("GET", "/webhook-events"),
         ("GET", "/webhook-events/{event_id}"),
+        ("GET", "/subscriptions"),
+        ("GET", "/deliveries"),
     },
     Right.RUN: set(),
-    Right.RESOLVE: {("POST", "/webhook-events/{event_id}/replay")},
+    Right.RESOLVE: {
+        ("POST", "/webhook-events/{event_id}/replay"),
+        ("POST", "/deliveries/{delivery_id}/replay"),
+        ("POST", "/deliveries/replay"),
+    },
     Right.CONFIGURE: {
         ("GET", "/api-keys"),
         ("POST", "/api-keys"),
@@ -37,6 +43,10 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("POST", "/webhooks"),
         ("PUT", "/webhooks/{webhook_id}"),
         ("DELETE", "/webhooks/{webhook_id}"),
+        ("POST", "/subscriptions"),
+        ("PUT", "/subscriptions/{subscription_id}"),
+        ("DELETE", "/subscriptions/{subscription_id}"),
+        ("POST", "/subscriptions/{subscription_id}/rotate-secret"),
     },
 }
 SPECIFIED = [(right, *endpoint) for right, endpoints in NEEDS.items() for endpoint in sorted(endpoints)]
