@@ -112,6 +112,12 @@ class Api:
     client: TestClient
     database: Database
 
+    def serves_at(self, address: str) -> None:
+        """Have webhooks sent there."""
+        app = self.client.app
+        for mount in app.routes:  # type: ignore[attr-defined]
+            mount.app.state.surroundings = replace(self.surroundings, public_url=address)
+
     def key(self, *scopes: Right, tenant_id: TenantId = DEFAULT_TENANT) -> str:
         """A key that may do just that."""
         with self.database.transaction() as connection:
