@@ -28,6 +28,9 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("GET", "/webhook-events/{event_id}"),
         ("GET", "/subscriptions"),
         ("GET", "/deliveries"),
+        ("GET", "/dashboard"),
+        ("GET", "/metrics"),
+        ("GET", "/events/stream"),
     },
     Right.RUN: set(),
     Right.RESOLVE: {
