@@ -31,6 +31,7 @@ from erpflow.api.routers import (
     rate_limits,
     reconciliations,
     rejects,
+    subscriptions,
     sync_configs,
     sync_logs,
     sync_records,
@@ -38,6 +39,7 @@ from erpflow.api.routers import (
     transform_templates,
     trials,
     webhook_setup,
+    webhooks,
 )
 from erpflow.api.surroundings import Surroundings
 from erpflow.api.vendors import customers, erpnext_setup, metakocka, veekaart_orders, veekaart_pushes
@@ -64,6 +66,8 @@ ROUTERS = (
     rejects.router,
     reconciliations.router,
     webhook_setup.router,
+    webhooks.router,
+    subscriptions.router,
 )
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
