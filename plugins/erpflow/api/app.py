@@ -42,7 +42,7 @@ from erpflow.api.routers import (
     webhooks,
 )
 from erpflow.api.surroundings import Surroundings
-from erpflow.api.vendors import customers, erpnext_setup, metakocka, veekaart_orders, veekaart_pushes
+from erpflow.api.vendors import customers, erpnext_setup, metakocka, received, veekaart_orders, veekaart_pushes
 
 API = "/api/erp"
 
@@ -67,15 +67,17 @@ ROUTERS = (
     reconciliations.router,
     webhook_setup.router,
     webhooks.router,
+    webhooks.receiver,
     subscriptions.router,
 )
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
     "/api/customers": (customers.router,),
     "/api/metakocka": (metakocka.router,),
-    "/api/webhooks/erpnext": (erpnext_setup.router,),
+    "/api/webhooks/erpnext": (erpnext_setup.router, received.erpnext),
     "/api/webhooks/veekaart": (veekaart_orders.router,),
     "/api/integrations/veekaart": (veekaart_pushes.router,),
+    "/webhooks": (received.razorpay,),
 }
 """What other systems call at paths of their own, by the prefix they are mounted at."""
 

@@ -10,6 +10,7 @@ from threading import Lock
 
 import structlog
 from fastapi import BackgroundTasks, Request
+from pydantic import ConfigDict
 
 from erpflow.api.bodies import Answer
 from erpflow.api.problems import ApiError, not_found
@@ -20,6 +21,7 @@ from erpflow.store.vault import Secret
 from erpflow.store.webhook_events import Kept
 from erpflow.store.webhooks import Webhook
 from erpflow.webhooks.receive import receive
+from erpflow.webhooks.systems import answer_to
 from erpflow.webhooks.wake import CONF, DAG_ID, needs_waking, wake_run_id
 
 log = structlog.get_logger(__name__)
@@ -29,7 +31,9 @@ WAKE_PAUSE_S = 1.0
 
 
 class Receipt(Answer):
-    """What was received: kept before this answer, applied after it."""
+    """What was received: kept before this answer, applied after it. Some vendors want to hear more than that."""
+
+    model_config = ConfigDict(extra="allow")
 
     event_id: str | None
     status: str
@@ -63,7 +67,7 @@ def take_in(request: Request, webhook_id: str, came: Delivered, later: Backgroun
         if found is None:
             raise not_found("webhook", webhook_id)
         kept = _kept(connection, *found, came)
-    return _answered(around, kept, later)
+    return _answered(around, found[0].system, kept, later)
 
 
 def take_in_for(request: Request, system: str, came: Delivered, later: BackgroundTasks) -> Receipt:
@@ -78,7 +82,7 @@ def take_in_for(request: Request, system: str, came: Delivered, later: Backgroun
                 kept = _kept(connection, *found, came)
             except SignatureInvalid:
                 continue
-            return _answered(around, kept, later)
+            return _answered(around, system, kept, later)
     raise ApiError(
         HTTPStatus.UNAUTHORIZED, "signature_invalid", f"No active webhook of {system} has the secret of this signature."
     )
@@ -92,12 +96,13 @@ def _kept(
     return receive(connection, webhook, secrets=secrets, headers=came.headers, body=came.body, now=came.at)
 
 
-def _answered(around: Surroundings, kept: list[Kept], later: BackgroundTasks) -> Receipt:
+def _answered(around: Surroundings, system: str, kept: list[Kept], later: BackgroundTasks) -> Receipt:
     new = sum(each.is_new for each in kept)
     if new:
         later.add_task(wake, around)
     ids = [each.event_id for each in kept]
-    return Receipt(event_id=ids[0] if ids else None, status="received", event_ids=ids, new=new)
+    told = {"event_id": ids[0] if ids else None, "status": "received", "event_ids": ids, "new": new}
+    return Receipt.model_validate(told | dict(answer_to(system) or {}))
 
 
 class _Waking:

@@ -69,6 +69,9 @@ LISTING: Final = Listing(
     filters={
         "state": "e.state = %(state)s",
         "webhook_id": "e.webhook_id = %(webhook_id)s",
+        "system": """e.webhook_id IN (
+            SELECT w.id FROM erpflow.erp_webhooks w JOIN erpflow.erp_connections n ON n.id = w.connection_id
+            WHERE n.system = %(system)s)""",
         "entity": "e.entity = %(entity)s",
         "event_type": "e.event_type = %(event_type)s",
     },

@@ -26,10 +26,11 @@ Read = Callable[[bytes, Mapping[str, str]], list[ChangeNotice]]
 
 @dataclass(frozen=True, slots=True)
 class SystemWebhooks:
-    """How a system signs, and how its bodies are read."""
+    """How a system signs, how its bodies are read, and what it wants to hear; without an `answer` anything will do."""
 
     verification: Verification
     read: Read
+    answer: Mapping[str, str] | None = None
 
 
 SYSTEMS: Final[Mapping[str, SystemWebhooks]] = {
@@ -41,6 +42,7 @@ SYSTEMS: Final[Mapping[str, SystemWebhooks]] = {
             header=metakocka_webhooks.SIGNATURE_HEADER, algorithm=Algorithm.SHA1, encoding=Encoding.BASE64
         ),
         metakocka_webhooks.notices,
+        metakocka_webhooks.ANSWER,
     ),
     "quickbooks": SystemWebhooks(
         HmacSignature(header=quickbooks_webhooks.SIGNATURE_HEADER, encoding=Encoding.BASE64),
@@ -60,6 +62,12 @@ def usual_verification(system: str) -> Verification | None:
     """How a system signs by itself; None for one whose users must say."""
     found = SYSTEMS.get(system)
     return found.verification if found else None
+
+
+def answer_to(system: str) -> Mapping[str, str] | None:
+    """What a system wants to hear that its request was taken; None when it does not care."""
+    found = SYSTEMS.get(system)
+    return found.answer if found else None
 
 
 def reader_of(system: str) -> Read:

@@ -27,6 +27,8 @@ from erpflow.webhooks.systems import usual_verification
 from erpflow.webhooks.verification import verification_of
 
 router = APIRouter(tags=["webhooks"], route_class=IdempotentRoute)
+receiver = APIRouter(tags=["webhooks"])
+"""For vendors: an Idempotency-Key of theirs is no business of ours, every event is kept once anyway."""
 
 LONGEST_GRACE = timedelta(days=7)
 Secret = Annotated[str, Field(min_length=8, max_length=500, pattern=r"^[\x20-\x7e]+$")]
@@ -200,7 +202,7 @@ def delete_webhook(request: Request, caller: Configuring, webhook_id: UUID) -> N
             raise not_found("webhook", webhook_id)
 
 
-@router.post("/webhooks/{webhook_id}/receive", status_code=HTTPStatus.ACCEPTED)
+@receiver.post("/webhooks/{webhook_id}/receive", status_code=HTTPStatus.ACCEPTED)
 def receive_webhook(
     request: Request, webhook_id: UUID, came: Annotated[Delivered, Depends(delivered)], later: BackgroundTasks
 ) -> Receipt:
