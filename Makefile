@@ -1,6 +1,6 @@
 # The front door. Every target is one line of shell; the logic lives in Python.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos lint format lock bench clean
+.PHONY: help install demo test chaos load lint format lock bench clean
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -23,6 +23,9 @@ test: install ## Run the whole test suite (ARGS=tests/unit: a part of it)
 
 chaos: install ## Kill, cut off and mislead for a long time, and check that nothing is lost (ARGS=--help: the choices)
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+load: install ## Send webhooks at a steady rate while Airflow runs and things are killed (ARGS=--help: the choices)
+	@$(BIN)/python -m tests.load $(ARGS)
 
 lint: install ## Check style, types, the direction of imports, module sizes and the lock
 	@$(BIN)/ruff check .

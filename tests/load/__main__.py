@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -76,7 +77,7 @@ class Stack:
 
     @property
     def password(self) -> str:
-        return str(__import__("json").loads((self.home / "keys" / "passwords.json").read_text())["admin"])
+        return str(json.loads((self.home / "keys" / "passwords.json").read_text())["admin"])
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """What a statement finds in the application's database."""
@@ -169,11 +170,11 @@ def killing(stack: Stack, server: Server | None, seconds: float, told: list[str]
     thread.join()
 
 
-def register(stack: Stack, at: str) -> list[Address]:
-    """A webhook for each connection, and what makes its requests."""
+def register(stack: Stack, at: str) -> dict[str, Address]:
+    """A webhook for the connection of each system, and what makes its requests."""
     login = stack.login()
     listed = requests.get(f"{stack.url}/api/erp/connections", headers=login, timeout=60).json()["items"]
-    addresses = []
+    addresses = {}
     for connection in listed:
         vendor = VENDORS[connection["system"]]
         body = {"connection_id": connection["id"], "name": f"load {time.time():.0f}", **vendor.registration}
@@ -186,7 +187,7 @@ def register(stack: Stack, at: str) -> list[Address]:
         )
         secret = made.json()["verification_token"]
         url = f"{at}/api/erp/webhooks/{made.json()['id']}/receive"
-        addresses.append(Address(url, vendor.maker([row[0] for row in ids], secret)))
+        addresses[connection["system"]] = Address(url, vendor.maker([row[0] for row in ids], secret))
     return addresses
 
 
@@ -209,10 +210,11 @@ def main() -> int:
 
 
 def _run(given: argparse.Namespace, stack: Stack, server: Server | None, seconds: float) -> int:
-    addresses = register(stack, server.url if server else stack.url)
+    at = register(stack, server.url if server else stack.url)
+    addresses = list(at.values())
     sent, told = Sent(), [f"{given.per_minute:,} a minute for {given.minutes:g} minutes"]
     before = stack.rows("SELECT count(*) FROM erpflow.erp_webhook_events")[0][0]
-    probe = Probe(stack.sandbox, addresses[[*SYSTEMS].index("erpnext")], stack.variables["ERPFLOW_DATABASE_URL"])
+    probe = Probe(stack.sandbox, at["erpnext"], stack.variables["ERPFLOW_DATABASE_URL"])
     with probe.running():
         if given.no_kills:
             asyncio.run(send(addresses, per_second=given.per_minute / 60, seconds=seconds, sent=sent))
