@@ -53,6 +53,7 @@ def outgoing_dag(*, cron: str) -> DAG:
         start_date=datetime(2020, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
+        is_paused_upon_creation=False,  # what was registered is waited for; without that it finds nothing to do
         dagrun_timeout=LONGEST_SWEEP,
         tags=["erpflow"],
         doc_md=DOC,

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.exceptions import DagNotFound, DagRunAlreadyExists
+from airflow.models.dag import DagModel
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.utils.types import DagRunTriggeredByType
 
@@ -17,7 +18,13 @@ class InProcess:
     """Airflow's own trigger. It is half internal (3.3): this module is the only one that calls it."""
 
     def trigger(self, dag_id: str, *, conf: dict[str, Any], run_id: str, by: str) -> str:
-        """Start a run; one of that id that was started before is not started again. Raises ConfigError."""
+        """Start a run; one of that id that was started before is not started again.
+
+        Raises ConfigError when there is no such DAG, the conf does not fit it, or it is paused: the run would wait.
+        """
+        known = DagModel.get_dagmodel(dag_id)
+        if known is not None and known.is_paused:
+            raise ConfigError(f"The DAG {dag_id} is paused in Airflow: its runs wait. Unpause it on its page first.")
         try:
             trigger_dag(
                 dag_id,

@@ -61,6 +61,7 @@ def webhooks_dag(*, cron: str) -> DAG:
         start_date=datetime(2020, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
+        is_paused_upon_creation=False,  # what was registered is waited for; without that it finds nothing to do
         dagrun_timeout=LONGEST_RUN,
         params={"stay_s": stay},
         tags=["erpflow"],
