@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from erpflow.connectors.base import Change, WriteResult
@@ -91,7 +91,7 @@ def test_what_a_vendor_answers_is_read_in_its_zone_by_a_program_made_once(
         return compile_pull(mapping, zone=zone)
 
     def there(self: TwoWayConnector, entity: str, changes: Any) -> list[WriteResult]:
-        return [dataclasses.replace(result, zone="Asia/Kolkata") for result in write(self, entity, changes)]
+        return [msgspec.structs.replace(result, zone="Asia/Kolkata") for result in write(self, entity, changes)]
 
     monkeypatch.setattr(compiling, "compile_pull", counted)
     monkeypatch.setattr(TwoWayConnector, "write", there)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -32,6 +33,7 @@ from erpflow.connectors.answer import Answer, Judge, judge_by_status, retry_afte
 from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
 from erpflow.connectors.limiter import Limiter, Unlimited
 from erpflow.connectors.network import public_only
+from erpflow.connectors.preparing import RequestMaker
 from erpflow.connectors.redaction import RedactingFilter, redact, secrets_of, without_secrets
 from erpflow.errors import (
     AuthFailed,
@@ -142,6 +144,7 @@ class Transport:
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.cookies.clear()
         enforce_deadlines(session)
+        self._maker = RequestMaker(session, base_url=self.base_url)
         # Proxies and certificates come from the environment once, not with every request; what the connection itself
         # says about certificates wins (requests would let REQUESTS_CA_BUNDLE win).
         verify = None if session.verify is True else session.verify
@@ -361,35 +364,29 @@ class Transport:
         started = self.clock()
         deadline = Deadline(at=started + self._timeouts.total, clock=self.clock)
         try:
-            request = self._session.prepare_request(
-                requests.Request(
-                    call.method,
-                    call.url,
-                    data=call.body,
-                    headers={"Accept": "application/json", CORRELATION_HEADER: call.correlation_id, **call.headers},
-                )
-            )
+            headers = {CORRELATION_HEADER: call.correlation_id, **call.headers}
+            request = self._maker.request(call.method, call.url, body=call.body, headers=headers)
             with within(deadline), self._reach():
-                response = self._session.send(
+                response = self._maker.send(
                     request,
                     timeout=(min(self._timeouts.connect, self._timeouts.total), self._timeouts.read),
-                    allow_redirects=False,
                     **self._wire,
                 )
                 with response:
+                    body = b""
                     answer = Answer(
                         method=call.method,
                         path=call.path,
                         status=response.status_code,
                         headers=response.headers,
-                        body=b"",
+                        body=body,
                         latency=self.clock() - started,
                         correlation_id=call.correlation_id,
                         authenticated="Authorization" in request.headers,
                     )
                     if call.sink is None or not 200 <= answer.status < 300:
                         pieces = list(_pieces(response.raw, limit=min(call.most, self._max_body)))
-                        answer = replace(answer, body=pieces[0] if len(pieces) == 1 else b"".join(pieces))
+                        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
                     else:
                         call.sink.fill(answer, _pieces(response.raw, limit=call.most))
         except _TooLarge as error:
@@ -404,7 +401,7 @@ class Transport:
             return _Failure(error, again=isinstance(error, VendorUnavailable))
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:  # requests' own errors are OSErrors
             return self._broken(call, error)
-        return replace(answer, latency=self.clock() - started)
+        return replace(answer, body=body, latency=self.clock() - started)
 
     def _reach(self) -> AbstractContextManager[None]:
         return nullcontext() if self._private_networks else public_only(own_proxies=bool(self._session.proxies))
@@ -494,7 +491,7 @@ class _Call:
     @property
     def names(self) -> dict[str, str]:
         """What a log event says about it: never the query, never the body."""
-        return {"method": self.method, "path": redact(self.path), "correlation_id": self.correlation_id}
+        return {"method": self.method, "path": _shown(self.path), "correlation_id": self.correlation_id}
 
 
 class _Sink(Generic[Taken]):
@@ -533,6 +530,11 @@ def checked_base_url(url: str) -> str:
             "Put the login and the secret in the connection's own fields."
         )
     return parts.geturl().rstrip("/")
+
+
+@lru_cache(maxsize=1024)
+def _shown(path: str) -> str:
+    return redact(path)
 
 
 def _query(query: Mapping[str, str] | str | None) -> str:

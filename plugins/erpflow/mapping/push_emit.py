@@ -32,50 +32,66 @@ Write = Callable[[Mapping[str, Any], str, list[FieldProblem], dict[str, Any]], d
 """Gives the fields of a row in the vendor's shape. Notes the problems of columns, each behind a prefix; what is named
 by a record template goes to the last argument."""
 
-Shortcut = Callable[[Writer], None]
-"""Writes branches, the first of them an `elif`, that give `v` as `x`; what none of them takes goes the long way."""
+Shortcut = Callable[[Writer], tuple[str, str]]
+"""The common case as source: a test of the value `v`, and what is given then."""
 
 
 def compile_write(fields: Sequence[PushField], *, what: str) -> Write:
     """One function that does for a row what the fields say, in their order. `what`: the name of the mapping."""
     writer = Writer({"ABSENT": ABSENT, "Decimal": Decimal, "NUL": NUL, "clean": is_clean, "plain": PLAIN})
+    places = _Places(writer, fields)
     writer.put("def write(row, prefix, problems, given):")
     writer.indent()
-    writer.put("get = row.get", "r = {}")
+    writer.put("get = row.get", "r = {}", *(f"{name} = None" for name in places.objects.values()))
     for field in fields:
-        _give(writer, field)
-        _put(writer, field)
+        if field.column is None:
+            writer.put(*places.put(field, writer.name("fixed", field.give(None))))
+        else:
+            _write_column(writer, field, places)
     writer.put("return r")
     exec(compile(writer.source(), f"<push of {what}>", "exec"), writer.names)  # noqa: S102 - our own source; a mapping gives only constants
     written: Write = writer.names["write"]
     return written
 
 
-def _give(writer: Writer, field: PushField) -> None:
-    """The code that assigns to `x` what is given of the field: `ABSENT` when that is nothing."""
-    if field.column is None:
-        writer.put(f"x = {writer.name('fixed', field.give(None))}")
-        return
-    rescued = f"x = {writer.name('rescue', _rescue(field))}(v, prefix, problems)"
+def _write_column(writer: Writer, field: PushField, places: _Places) -> None:
+    """The code of one column: the common case, a null, and the long way of everything else that a row holds."""
+    branches = [field.shortcut(writer)] if field.shortcut is not None else []
+    if field.nulls:
+        branches.append(("v is None", "None"))
     writer.put(f"v = get({field.column!r}, ABSENT)")
-    writer.put(f"if v is ABSENT{' or v is None' if field.nulls else ''}:", "    x = v")
-    if field.shortcut is not None:
-        field.shortcut(writer)
-    writer.put("else:", f"    {rescued}")
+    word = "if"
+    for test, given in branches:
+        writer.put(f"{word} {test}:", *(f"    {line}" for line in places.put(field, given)))
+        word = "elif"
+    writer.put(f"{word} v is not ABSENT:")
+    writer.put(f"    x = {writer.name('rescue', _rescue(field))}(v, prefix, problems)")
+    writer.put("    if x is not ABSENT:", *(f"        {line}" for line in places.put(field, "x")))
 
 
-def _put(writer: Writer, field: PushField) -> None:
-    """The code that puts `x` where it goes. A mapping has one field for each place."""
-    path = field.path
-    writer.put("if x is not ABSENT:")
-    writer.indent()
-    if field.named or len(path) > 2 or not all(isinstance(step, str) for step in path):
-        writer.put(f"{writer.name('put', field.put)}({'given' if field.named else 'r'}, x)")
-    elif len(path) == 1:
-        writer.put(f"r[{path[0]!r}] = x")
-    else:
-        writer.put(f"o = r.get({path[0]!r})", "if o is None:", f"    o = r[{path[0]!r}] = {{}}", f"o[{path[1]!r}] = x")
-    writer.dedent()
+class _Places:
+    """Where fields go: a mapping has one field for each place.
+
+    `objects`: the variables of objects inside the record into which all fields put something one step further down.
+    """
+
+    def __init__(self, writer: Writer, fields: Sequence[PushField]) -> None:
+        self._writer = writer
+        paths = [field.path for field in fields if not field.named]
+        flat = {path[0]: True for path in paths}
+        for path in paths:
+            flat[path[0]] &= len(path) == 2 and isinstance(path[1], str)
+        self.objects = {name: f"o{number}" for number, name in enumerate(flat) if flat[name]}
+
+    def put(self, field: PushField, value: str) -> list[str]:
+        """The lines that put a value where the field goes."""
+        path = field.path
+        if field.named or (len(path) > 1 and path[0] not in self.objects):
+            return [f"{self._writer.name('put', field.put)}({'given' if field.named else 'r'}, {value})"]
+        if len(path) == 1:
+            return [f"r[{path[0]!r}] = {value}"]
+        inner = self.objects[path[0]]
+        return [f"if {inner} is None:", f"    {inner} = r[{path[0]!r}] = {{}}", f"{inner}[{path[1]!r}] = {value}"]
 
 
 def _rescue(field: PushField) -> Callable[[Any, str, list[FieldProblem]], Any]:
@@ -129,7 +145,7 @@ def _words(spec: FieldSpec) -> Shortcut:
     pattern = re.compile(spec.pattern).fullmatch if spec.pattern is not None else None
     allowed = frozenset(map(canonical, spec.one_of)) if spec.one_of is not None else None
 
-    def write(writer: Writer) -> None:
+    def write(writer: Writer) -> tuple[str, str]:
         tests = ["type(v) is str and v"]
         if spec.max_length is not None:
             tests.append(f"len(v) <= {spec.max_length}")
@@ -138,7 +154,7 @@ def _words(spec: FieldSpec) -> Shortcut:
         if allowed is not None:
             tests.append(f"v in {writer.name('allowed', allowed)}")
         tests.append("(v.isascii() and NUL not in v or clean(v))")
-        writer.put(f"elif {' and '.join(tests)}:", "    x = v")
+        return " and ".join(tests), "v"
 
     return write
 
@@ -146,27 +162,25 @@ def _words(spec: FieldSpec) -> Shortcut:
 def _number(spec: FieldSpec, zone: tzinfo) -> Shortcut:
     low, high = bounds(spec, zone=zone)
 
-    def write(writer: Writer) -> None:
+    def write(writer: Writer) -> tuple[str, str]:
         limits = limit_test(writer, low, high, "(x := Decimal(v))")
-        if limits:
-            writer.put(f"elif type(v) is str and plain(v) and {limits}:", "    pass")
-        else:
-            writer.put("elif type(v) is str and plain(v):", "    x = Decimal(v)")
+        test = "type(v) is str and plain(v)"
+        return (f"{test} and {limits}", "x") if limits else (test, "Decimal(v)")
 
     return write
 
 
 def _table(table: Mapping[str, Any]) -> Shortcut:
-    def write(writer: Writer) -> None:
+    def write(writer: Writer) -> tuple[str, str]:
         name = writer.name("table", table)
-        writer.put(f"elif type(v) is str and v in {name}:", f"    x = {name}[v]")
+        return f"type(v) is str and v in {name}", f"{name}[v]"
 
     return write
 
 
-def _date(writer: Writer) -> None:
-    writer.put('elif type(v) is str and len(v) == 10 and v[4] == v[7] == "-" and is_date(v):', "    x = v")
+def _date(writer: Writer) -> tuple[str, str]:
     writer.names["is_date"] = _is_date
+    return 'type(v) is str and len(v) == 10 and v[4] == v[7] == "-" and is_date(v)', "v"
 
 
 def _is_date(text: str) -> bool:
@@ -178,9 +192,9 @@ def _is_date(text: str) -> bool:
 
 
 def _moment(zone: tzinfo) -> Shortcut:
-    def write(writer: Writer) -> None:
+    def write(writer: Writer) -> tuple[str, str]:
         shown = writer.name("shown", _shown(zone))
-        writer.put(f"elif type(v) is str and (x := {shown}(v)) is not None:", "    pass")
+        return f"type(v) is str and (x := {shown}(v)) is not None", "x"
 
     return write
 
@@ -203,10 +217,10 @@ def _shown(zone: tzinfo) -> Callable[[str], str | None]:
     return shown
 
 
-def _json(writer: Writer) -> None:
+def _json(writer: Writer) -> tuple[str, str]:
     # Encoded, a number that JSON cannot hold is a null, like those that are meant: the long way tells them apart.
-    writer.put("elif (type(v) is list or type(v) is dict) and is_plain(v):", "    x = v")
     writer.names["is_plain"] = _is_plain_json
+    return "(type(v) is list or type(v) is dict) and is_plain(v)", "v"
 
 
 def _is_plain_json(value: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Json
 
 from erpflow.store import merge_sql, pull_sql
 from erpflow.store.pull import Applied, Batch, ChunkWriter
@@ -70,7 +71,7 @@ WHERE r.sync_config_id = %(config)s AND r.remote_id = ANY (%(ids)s)
 
 TIED_TO: Final = """
 SELECT remote_id, local_id FROM erpflow.erp_entity_sync_records
-WHERE sync_config_id = %s AND remote_id = ANY (%s) AND status <> 'deleted'
+WHERE sync_config_id = %s AND remote_id = ANY (ARRAY(SELECT json_array_elements_text(%s::json))) AND status <> 'deleted'
 """
 
 REFRESH: Final = """
@@ -167,14 +168,14 @@ def _tie(connection: Connection, statement: bytes | sql.Composed, pushed: Sequen
         "tenant": run.tenant_id,
         "config": run.config_id,
         "log": run.log_id,
-        "pushed": msgspec.json.encode(pushed).decode(),
+        "pushed": Json(pushed, dumps=msgspec.json.encode),
     }
     return {remote_id for (remote_id,) in connection.execute(statement, parameters)}
 
 
 def tied_to(connection: Connection, remote_ids: Sequence[str], config_id: SyncConfigId) -> dict[str, str]:
     """Which rows these records are tied to already."""
-    return dict(connection.execute(TIED_TO, (config_id, list(remote_ids))).fetchall())
+    return dict(connection.execute(TIED_TO, (config_id, json.dumps(list(remote_ids)))).fetchall())
 
 
 def bury(connection: Connection, remote_ids: Sequence[str], run: RunRef) -> None:

@@ -89,6 +89,9 @@ class ChunkWriter:
         self._parameters = parameters
         self._count = 0
         self._unique: set[str] = set()  # names of the unique constraints that were met
+        stages: dict[int | None, Staged] = {None: target.staged}
+        stages |= {number: child.staged for number, child in enumerate(target.children)}
+        self._copies = {n: pull_sql.copy_stage(staged, child=n).as_bytes(connection) for n, staged in stages.items()}
         self._prepare()
 
     def _prepare(self) -> None:
@@ -208,7 +211,7 @@ class ChunkWriter:
 
         The reason and not the exception: that would hold this frame, and with it the payload, until a collection.
         """
-        statement = pull_sql.copy_stage(staged, child=child)
+        statement = self._copies[child]
         try:
             self._copy_once(statement, payload)
             return []
@@ -234,7 +237,7 @@ class ChunkWriter:
                 start, size = start + bad + 1, COPY_PIECE
         return refused
 
-    def _copy_once(self, statement: sql.Composed, payload: bytes) -> None:
+    def _copy_once(self, statement: bytes, payload: bytes) -> None:
         with self._connection.transaction(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(payload)
 

@@ -34,7 +34,7 @@ from erpflow.sync.planned import MOST_PLANNED, PlannedChange
 from erpflow.sync.pull import PullJob, hot_loop
 from erpflow.sync.pull import finish as finish_run
 from erpflow.sync.push_landing import Outgoing, PushLanding, RequestBatch, Scanned
-from erpflow.sync.push_map import PushMapper
+from erpflow.sync.push_map import PushMapper, texts_of
 from erpflow.sync.push_record import PushRecorder
 from erpflow.sync.push_scan import scan
 from erpflow.sync.push_send import PushSender
@@ -500,5 +500,5 @@ def _planned(each: Outgoing) -> PlannedChange:
         each.remote_id,
         each.local_id,
         dict(each.before) or None,
-        dict(each.after or each.values or {}) or None,
+        (dict(each.after) or (texts_of(each.values) if each.values is not None else {})) or None,
     )

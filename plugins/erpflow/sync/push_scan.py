@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import structlog
 
@@ -53,7 +54,7 @@ def scan(
                 for batch in _batched(rows):
                     batches += 1
                     changes = [change for row in batch if (change := _change(row)).operation in writes]
-                    counted.update(change.operation for change in changes)
+                    counted.update([change.operation for change in changes])
                     landing.put_changes(batches, ChangeBatch(changes))
     scanned = Scanned(
         batches=batches,
@@ -68,13 +69,7 @@ def scan(
 
 
 def _batched(rows: Iterator[LocalRow]) -> Iterator[Sequence[LocalRow]]:
-    batch: list[LocalRow] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) >= BATCH_ROWS:
-            yield batch
-            batch = []
-    if batch:
+    while batch := list(islice(rows, BATCH_ROWS)):
         yield batch
 
 
@@ -83,13 +78,12 @@ def _change(row: LocalRow) -> LocalChange:
     if row.values is None:
         operation = Operation.DELETE
     return LocalChange(
-        operation=operation,
-        local_id=row.local_id,
-        remote_id=row.remote_id,
-        version=row.version,
-        values=row.values,
-        agreed_local=row.agreed_local,
-        agreed_remote=row.agreed_remote,
-        hash=row.hash,
-        modified_at=row.modified_at,
+        operation,
+        row.local_id,
+        row.remote_id,
+        row.version,
+        row.agreed_local,
+        row.agreed_remote,
+        row.hash,
+        row.values,
     )
