@@ -364,29 +364,26 @@ class Transport:
         started = self.clock()
         deadline = Deadline(at=started + self._timeouts.total, clock=self.clock)
         try:
-            headers = {CORRELATION_HEADER: call.correlation_id, **call.headers}
-            request = self._maker.request(call.method, call.url, body=call.body, headers=headers)
+            request = self._maker.request(
+                call.method, call.url, body=call.body, headers={CORRELATION_HEADER: call.correlation_id, **call.headers}
+            )
             with within(deadline), self._reach():
-                response = self._maker.send(
-                    request,
-                    timeout=(min(self._timeouts.connect, self._timeouts.total), self._timeouts.read),
-                    **self._wire,
-                )
+                timeout = (min(self._timeouts.connect, self._timeouts.total), self._timeouts.read)
+                response = self._maker.send(request, timeout=timeout, **self._wire)
                 with response:
-                    body = b""
                     answer = Answer(
                         method=call.method,
                         path=call.path,
                         status=response.status_code,
                         headers=response.headers,
-                        body=body,
+                        body=b"",
                         latency=self.clock() - started,
                         correlation_id=call.correlation_id,
                         authenticated="Authorization" in request.headers,
                     )
                     if call.sink is None or not 200 <= answer.status < 300:
                         pieces = list(_pieces(response.raw, limit=min(call.most, self._max_body)))
-                        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                        answer = replace(answer, body=pieces[0] if len(pieces) == 1 else b"".join(pieces))
                     else:
                         call.sink.fill(answer, _pieces(response.raw, limit=call.most))
         except _TooLarge as error:
@@ -401,7 +398,7 @@ class Transport:
             return _Failure(error, again=isinstance(error, VendorUnavailable))
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:  # requests' own errors are OSErrors
             return self._broken(call, error)
-        return replace(answer, body=body, latency=self.clock() - started)
+        return replace(answer, latency=self.clock() - started)
 
     def _reach(self) -> AbstractContextManager[None]:
         return nullcontext() if self._private_networks else public_only(own_proxies=bool(self._session.proxies))

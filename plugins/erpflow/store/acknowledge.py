@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,16 +23,13 @@ from erpflow.vocabulary import RunRef, SyncConfigId
 Connection = psycopg.Connection[Any]
 Texts = Mapping[str, str | None]
 
-# What was sent is with its attempt, and what the vendor has now is staged, so that no value passes through here again.
+# What was sent is with its attempt, and what the vendor has now is staged, so that no value passes through here again:
+# ties and history are made of them in one go.
 # Of a record that was seen and not understood nothing is agreed on at the vendor; one that was not seen counts as sent.
 TIE: Final = sql.SQL(
     """
-    WITH tied AS (
-        INSERT INTO erpflow.erp_entity_sync_records AS r
-            (sync_config_id, remote_id, tenant_id, local_id, raw_hash, remote_version, remote_modified_at, log_id,
-             first_log_id, agreed_local, agreed_remote, local_hash, status, last_direction)
-        SELECT %(config)s, p.remote_id, %(tenant)s, a.local_id, 0, p.remote_version, p.remote_modified_at, %(log)s,
-               %(log)s, a.sent, coalesce(p.agreed_remote, {agreed_remote}), a.local_hash, 'synced', 'push'
+    WITH a AS MATERIALIZED (
+        SELECT p.*, x.*
         FROM json_to_recordset(%(pushed)s::json) AS p
             (idempotency_key text, remote_id text, remote_version text, remote_modified_at timestamptz, seen boolean,
              agreed_remote jsonb)
@@ -39,7 +37,20 @@ TIE: Final = sql.SQL(
             SELECT x.local_id, x.operation, x.agreed_local::jsonb AS sent, x.local_hash, x.before
             FROM erpflow.erp_push_attempts x
             WHERE x.sync_config_id = %(config)s AND x.idempotency_key = p.idempotency_key LIMIT 1
-        ) a
+        ) x
+    ), noted AS (
+        INSERT INTO erpflow.erp_record_history
+            (sync_config_id, tenant_id, log_id, remote_id, local_id, direction, change, before, after)
+        SELECT %(config)s, %(tenant)s, %(log)s, a.remote_id, a.local_id, 'push', 'updated', a.before::jsonb,
+               coalesce((SELECT jsonb_object_agg(k, a.sent -> k) FROM json_object_keys(a.before) k), '{{}}')
+        FROM a WHERE a.operation = 'update'
+    ), tied AS (
+        INSERT INTO erpflow.erp_entity_sync_records AS r
+            (sync_config_id, remote_id, tenant_id, local_id, raw_hash, remote_version, remote_modified_at, log_id,
+             first_log_id, agreed_local, agreed_remote, local_hash, status, last_direction)
+        SELECT %(config)s, a.remote_id, %(tenant)s, a.local_id, 0, a.remote_version, a.remote_modified_at, %(log)s,
+               %(log)s, a.sent, coalesce(a.agreed_remote, {agreed_remote}), a.local_hash, 'synced', 'push'
+        FROM a
         {stage}
         ON CONFLICT (sync_config_id, remote_id) DO UPDATE
         SET local_id = excluded.local_id, raw_hash = 0, remote_version = excluded.remote_version,
@@ -55,12 +66,12 @@ TIE: Final = sql.SQL(
 )
 NOT_STAGED: Final = sql.SQL(
     """
-    CASE WHEN p.seen THEN '{}' WHEN a.operation = 'create' THEN a.sent
+    CASE WHEN a.seen THEN '{}' WHEN a.operation = 'create' THEN a.sent
          ELSE (SELECT jsonb_object_agg(k, a.sent -> k) FROM json_object_keys(a.before) k) END
     """
 )
 STAGED_OR_NOT: Final = sql.SQL("CASE WHEN s.remote_id IS NOT NULL THEN {staged} ELSE {besides} END")
-BESIDE_STAGE: Final = sql.SQL("LEFT JOIN erpflow_stage s ON s.remote_id = p.remote_id")
+BESIDE_STAGE: Final = sql.SQL("LEFT JOIN erpflow_stage s ON s.remote_id = a.remote_id")
 
 BURY: Final = """
 UPDATE erpflow.erp_entity_sync_records r
@@ -112,7 +123,21 @@ class VendorState:
 
 
 class Reader(ChunkWriter):
-    """Takes mapped records through the columns of the user's table, so that values compare; writes nothing there."""
+    """Takes mapped records through the columns of the user's table, so that values compare; writes nothing there.
+
+    Not careful until it is asked to be: that is two round trips less for each call, and columns hardly ever refuse.
+    """
+
+    is_careful = False
+
+    @contextmanager
+    def with_care(self) -> Iterator[None]:
+        """A record whose value a column refuses is left out alone meanwhile."""
+        self.is_careful = True
+        try:
+            yield
+        finally:
+            self.is_careful = False
 
     def _prepare(self) -> None:
         self._connection.execute(pull_sql.create_stages(self._target))
@@ -158,7 +183,7 @@ def reader(connection: Connection, target: PullTarget, tracked: Tracked) -> Read
 def tie(connection: Connection, pushed: Sequence[Pushed], run: RunRef) -> set[str]:
     """Tie rows to the records that were made of them, or bring their ties up to date; which of those were known before.
 
-    To be done before the attempts are settled: they hold what was sent.
+    What updates changed goes into the history. To be done before the attempts are settled: they hold what was sent.
     """
     return _tie(connection, TIE.format(agreed_remote=NOT_STAGED, stage=sql.SQL("")), pushed, run)
 

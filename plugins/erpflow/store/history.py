@@ -31,19 +31,6 @@ FROM jsonb_to_recordset(%(entries)s::jsonb)
      AS h (remote_id text, local_id text, direction text, change text, before jsonb, after jsonb)
 """
 
-# What was sent, and what it was before, is with the attempts until they are settled.
-PUSHED = """
-INSERT INTO erpflow.erp_record_history
-    (sync_config_id, tenant_id, log_id, remote_id, local_id, direction, change, before, after)
-SELECT %(config)s, %(tenant)s, %(log)s, u.remote_id, a.local_id, 'push', 'updated', a.before::jsonb,
-       coalesce((SELECT jsonb_object_agg(name, a.sent -> name) FROM json_object_keys(a.before) name), '{}')
-FROM json_each_text(%(updated)s::json) AS u (idempotency_key, remote_id)
-CROSS JOIN LATERAL (
-    SELECT x.local_id, x.before, x.agreed_local::jsonb AS sent FROM erpflow.erp_push_attempts x
-    WHERE x.sync_config_id = %(config)s AND x.idempotency_key = u.idempotency_key LIMIT 1
-) a
-"""
-
 PULLED = sql.SQL(
     """
     INSERT INTO erpflow.erp_record_history
@@ -119,20 +106,6 @@ def record(
                 "config": run.config_id,
                 "log": run.log_id,
                 "entries": msgspec.json.encode(entries).decode(),
-            },
-        )
-
-
-def record_updates(connection: psycopg.Connection[Any], updated: Texts, run: RunRef) -> None:
-    """Keep what a push changed of records: their ids by the keys of the attempts, which are not settled yet."""
-    if updated:
-        connection.execute(
-            PUSHED,
-            {
-                "tenant": run.tenant_id,
-                "config": run.config_id,
-                "log": run.log_id,
-                "updated": msgspec.json.encode(updated).decode(),
             },
         )
 

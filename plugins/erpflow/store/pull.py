@@ -74,7 +74,12 @@ class Applied:
 
 
 class ChunkWriter:
-    """Writes chunks for one sync log over one connection. Temporary tables are made once and emptied by each commit."""
+    """Writes chunks for one sync log over one connection. Temporary tables are made once and emptied by each commit.
+
+    `is_careful`: what a column refuses while it is staged is left out alone; otherwise the transaction is lost.
+    """
+
+    is_careful = True
 
     def __init__(
         self, connection: Connection, target: PullTarget, tracked: Tracked, *, parameters: Mapping[str, Any]
@@ -212,6 +217,9 @@ class ChunkWriter:
         The reason and not the exception: that would hold this frame, and with it the payload, until a collection.
         """
         statement = self._copies[child]
+        if not self.is_careful:
+            self._copy_at_once(statement, payload)
+            return []
         try:
             self._copy_once(statement, payload)
             return []
@@ -238,7 +246,11 @@ class ChunkWriter:
         return refused
 
     def _copy_once(self, statement: bytes, payload: bytes) -> None:
-        with self._connection.transaction(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+        with self._connection.transaction():
+            self._copy_at_once(statement, payload)
+
+    def _copy_at_once(self, statement: bytes, payload: bytes) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(payload)
 
     def _write(self, low: int, high: int, applied: Applied) -> None:

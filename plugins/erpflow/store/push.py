@@ -61,10 +61,12 @@ MODIFIED: Final = sql.SQL(
 CHANGED_ROWS: Final = sql.SQL(
     """
     {candidates}
-    SELECT f.local_id, f.remote_id, f.remote_version, f.agreed_local, f.agreed_remote, f.hash, f.values
+    SELECT f.local_id, f.remote_id, f.remote_version, f.agreed_local, f.agreed, f.agreed_remote, f.hash, f.values
     FROM (
         SELECT t.{key} AS key, t.{key}::text AS local_id, r.remote_id, r.remote_version, r.agreed_local,
-               r.agreed_remote, h.hash, {values} AS values
+               r.agreed_remote IS NOT NULL AS agreed,
+               CASE WHEN %(whole)s OR r.remote_version IS NULL THEN r.agreed_remote END AS agreed_remote,
+               h.hash, {values} AS values
         FROM {source}
         LEFT JOIN erpflow.erp_entity_sync_records r
             ON r.sync_config_id = %(config)s AND r.local_id = t.{key}::text AND r.status <> 'deleted'
@@ -97,7 +99,8 @@ GONE_ROWS: Final = sql.SQL(
         WHERE k.sync_config_id = %(config)s AND k.status <> 'deleted' AND (t.{key} IS NULL OR {is_deleted})
           AND (%(ids)s::text[] IS NULL OR k.local_id = ANY (%(ids)s))
     )
-    SELECT r.local_id, r.remote_id, r.remote_version, r.agreed_local, r.agreed_remote
+    SELECT r.local_id, r.remote_id, r.remote_version, r.agreed_local, r.agreed_remote IS NOT NULL,
+           CASE WHEN r.remote_version IS NULL THEN r.agreed_remote END, NULL::bigint, NULL::jsonb
     FROM gone g
     JOIN erpflow.erp_entity_sync_records r
         ON r.sync_config_id = %(config)s AND r.local_id = g.local_id AND r.status <> 'deleted'
@@ -133,7 +136,8 @@ BY_TABLE: Final = sql.SQL(
 class LocalRow(msgspec.Struct, frozen=True):
     """A row that is new or may differ from what was agreed on; its columns as texts, as a push reads them.
 
-    `values` and what was agreed on are JSON objects as Postgres writes them: most of it is only carried on.
+    `values` and what was agreed on are JSON objects as Postgres writes them: most of it is only carried on. `agreed`:
+    something was agreed on at the vendor; `agreed_remote`: what, if it was asked for or no version stands for it.
     `remote_id` None: it is not tied to a record yet. `values` None: the row is gone, or marked as deleted.
     """
 
@@ -141,6 +145,7 @@ class LocalRow(msgspec.Struct, frozen=True):
     remote_id: str | None
     version: str | None
     agreed_local: bytes | None
+    agreed: bool
     agreed_remote: bytes | None
     hash: int | None
     values: bytes | None
@@ -184,8 +189,11 @@ def changed_rows(
     since: datetime | None,
     ids: Sequence[str] | None,
     version: str,
+    whole: bool,
 ) -> Iterator[LocalRow]:
     """Rows that are new, or whose hash is not the agreed one. Within a transaction; streams.
+
+    `whole`: with what was agreed on at the vendor.
 
     `since`: only rows modified at or after, where the table says when; `ids`: only these. Rows with an open reject are
     left out until they or the mapping (`version`) change; so are rows that wait for a person.
@@ -206,6 +214,7 @@ def changed_rows(
         "since": since,
         "ids": list(ids) if ids is not None else None,
         "version": version,
+        "whole": whole,
     }
     with connection.cursor(name="erpflow_changed") as cursor:
         cursor.adapters.register_loader("jsonb", _AsWritten)
@@ -223,13 +232,7 @@ def gone_rows(
         cursor.adapters.register_loader("jsonb", _AsWritten)
         cursor.execute(GONE_ROWS.format(**_parts(tracked)), parameters)
         while rows := cursor.fetchmany(FETCH):
-            yield from (_gone(*row) for row in rows)
-
-
-def _gone(
-    local_id: str, remote_id: str, version: str | None, agreed_local: bytes, agreed_remote: bytes | None
-) -> LocalRow:
-    return LocalRow(local_id, remote_id, version, agreed_local, agreed_remote, None, None)
+            yield from starmap(LocalRow, rows)
 
 
 def ties(connection: Connection, config_id: SyncConfigId, local_ids: Sequence[str]) -> dict[str, Tie]:

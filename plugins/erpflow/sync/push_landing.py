@@ -24,7 +24,8 @@ Kind = TypeVar("Kind")
 class LocalChange(msgspec.Struct, frozen=True, array_like=True):
     """A row that was found to be new, changed or gone: what it is now, and what was agreed on before.
 
-    Both are JSON objects of texts as the database wrote them.
+    Both are JSON objects of texts as the database wrote them. `agreed`: something was agreed on at the vendor;
+    `agreed_remote` says what, where somebody needs to know.
     """
 
     operation: Operation
@@ -32,6 +33,7 @@ class LocalChange(msgspec.Struct, frozen=True, array_like=True):
     remote_id: str | None
     version: str | None
     agreed_local: bytes | None
+    agreed: bool
     agreed_remote: bytes | None
     hash: int | None
     values: bytes | None
@@ -86,10 +88,16 @@ class RequestBatch(msgspec.Struct, frozen=True):
     unchanged: list[tuple[str, int | None]]
 
 
-class MappedRequests(msgspec.Struct, frozen=True):
-    """The end of a transform: how many batches of requests there are."""
+class RequestFile(msgspec.Struct, frozen=True):
+    """What a mapping makes of one batch of changes: to make a file costs more than to map what is sent in one call."""
 
-    batches: int
+    batches: list[RequestBatch]
+
+
+class MappedRequests(msgspec.Struct, frozen=True):
+    """The end of a transform: how many files of requests there are."""
+
+    files: int
 
 
 class Scanned(msgspec.Struct, frozen=True):
@@ -132,13 +140,13 @@ class PushLanding:
         """The end of the scan, None while it has not finished."""
         return self._find("changes", "scanned", Scanned)
 
-    def put_requests(self, version: str, number: int, batch: RequestBatch) -> None:
-        """Keep batch `number` (from 1) of what the mapping of this version makes of the changes."""
-        self._put(f"requests/{version}", f"{number:06d}", batch)
+    def put_requests(self, version: str, number: int, batches: list[RequestBatch]) -> None:
+        """Keep file `number` (from 1) of what the mapping of this version makes of the changes."""
+        self._put(f"requests/{version}", f"{number:06d}", RequestFile(batches))
 
-    def finish_requests(self, version: str, batches: int) -> None:
-        """Say how many batches there are."""
-        self._put(f"requests/{version}", "mapped", MappedRequests(batches))
+    def finish_requests(self, version: str, files: int) -> None:
+        """Say how many files there are."""
+        self._put(f"requests/{version}", "mapped", MappedRequests(files))
 
     def is_mapped(self, version: str) -> bool:
         """Whether all that the mapping of this version makes of the changes has landed."""
@@ -147,12 +155,14 @@ class PushLanding:
     def requests(self, version: str) -> Iterator[RequestBatch]:
         """Every batch. Raises ConfigError when one is gone, or was made with another mapping."""
         mapped = self._get(f"requests/{version}", "mapped", MappedRequests, step="push.transform")
-        for number in range(1, mapped.batches + 1):
-            yield self._get(f"requests/{version}", f"{number:06d}", RequestBatch, step="push.transform")
+        for number in range(1, mapped.files + 1):
+            yield from self._get(f"requests/{version}", f"{number:06d}", RequestFile, step="push.transform").batches
 
     def _put(self, place: str, name: str, value: Any) -> None:
         payload = msgspec.msgpack.encode(value)
-        (self._place(place) / f"{name}.msgpack").write_bytes(xxhash.xxh3_64_digest(payload) + payload)
+        with (self._place(place) / f"{name}.msgpack").open("wb") as file:
+            file.write(xxhash.xxh3_64_digest(payload))
+            file.write(payload)
 
     def _place(self, place: str) -> Folder:
         """The folder of one kind of files; it is made once."""

@@ -76,24 +76,28 @@ class PushMapper:
         self._decoded = [spec.local for spec in self._mapping.fields if spec.type is FieldType.JSON and spec.local]
         self._translated = tuple(dict.fromkeys((*lookups.columns, *self._line_json)))
 
-    def batches(self, changes: Iterable[Sequence[LocalChange]], *, first: int = 1) -> Iterator[RequestBatch]:
-        """Requests in batches of one operation, numbered from `first`.
+    def batches(self, changes: Iterable[Sequence[LocalChange]], *, first: int = 1) -> Iterator[list[RequestBatch]]:
+        """Requests in batches of one operation, numbered from `first`: a list for each batch that was scanned.
 
         What of a scanned batch is not sent travels with its first requests.
         """
         number = first - 1
         for batch in changes:
+            made: list[RequestBatch] = []
             for operation in Operation:
                 chosen = [change for change in batch if change.operation is operation]
                 mapped = self._batch(chosen)
                 for start in range(0, max(len(mapped.requests), 1 if chosen else 0), self._bulk_size):
                     number += 1
-                    yield RequestBatch(
-                        number=number,
-                        requests=mapped.requests[start : start + self._bulk_size],
-                        refused=mapped.refused if start == 0 else [],
-                        unchanged=mapped.unchanged if start == 0 else [],
+                    made.append(
+                        RequestBatch(
+                            number=number,
+                            requests=mapped.requests[start : start + self._bulk_size],
+                            refused=mapped.refused if start == 0 else [],
+                            unchanged=mapped.unchanged if start == 0 else [],
+                        )
                     )
+            yield made
 
     def _batch(self, changes: Sequence[LocalChange]) -> _Mapped:
         rows = [texts_of(change.values) if change.values is not None else {} for change in changes]
@@ -118,7 +122,7 @@ class PushMapper:
                 local_id=change.local_id,
                 remote_id=change.remote_id,
                 version=change.version,
-                agreed=change.agreed_remote is not None,
+                agreed=change.agreed,
                 agreed_remote=_unversioned(change),
                 request=encode(request),
                 before=_agreed(change.agreed_local),
@@ -156,7 +160,7 @@ class PushMapper:
                 change.local_id,
                 change.remote_id,
                 change.version,
-                change.agreed_remote is not None,
+                change.agreed,
                 _unversioned(change),
                 encode(request),
                 before,

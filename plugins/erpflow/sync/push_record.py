@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -18,7 +19,7 @@ from erpflow.store.acknowledge import Pushed, Reader, VendorState
 from erpflow.store.attempts import Attempt, Settled
 from erpflow.store.conflicts import NewConflict
 from erpflow.store.history import Entry
-from erpflow.store.pull import Batch, Connection
+from erpflow.store.pull import REFUSALS, Batch, Connection
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.chunk import copy_lines, copy_text
 from erpflow.sync.echo import Texts, agreed_when_read
@@ -37,6 +38,7 @@ STATES = {
 }
 DUPLICATE = "duplicate"
 
+Result = TypeVar("Result")
 Identify = Callable[[RawBytes], tuple[str, str | None]]
 Versions = dict[str, tuple[str | None, datetime | None]]
 """The version of each record as the vendor writes it, and as a moment."""
@@ -47,8 +49,7 @@ class Settlement:
     """What the attempts of one call came to, before it is recorded.
 
     `written`: the records that were written, as the vendor has them now. `done`: the rows that the vendor has taken.
-    `created`: the attempts that made a record, by its id. `updated`: the ids of the records that others changed, by
-    their keys. `read_later`: those whose record was not in the vendor's
+    `created`: the attempts that made a record, by its id. `read_later`: those whose record was not in the vendor's
     answer and was read some time after, by its id. `reread`: records that changed at the vendor,
     or vanished, while we wrote them. `outcomes`: how many rows became what, for the log of the run that sent them.
     `unknown` and `unsent`: how many attempts are still to be settled, or to be sent.
@@ -60,7 +61,6 @@ class Settlement:
     buried: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     created: dict[str, Attempt] = field(default_factory=dict)
-    updated: dict[str, str] = field(default_factory=dict)
     read_later: dict[str, Attempt] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     refused: list[tuple[Attempt, tuple[FieldProblem, ...]]] = field(default_factory=list)
@@ -142,10 +142,23 @@ class PushRecorder:
         return settlement
 
     def record(self, settlement: Settlement, *, token: int | None) -> None:
-        """Record a settlement, in the transaction at hand. Raises AlreadyRunning when another push has taken over."""
+        """Record a settlement, in a transaction. Raises AlreadyRunning when another push has taken over."""
+        self._carefully(lambda: self._record(settlement, token))
+
+    def _carefully(self, work: Callable[[], Result]) -> Result:
+        """What `work` gives, in a transaction; in another one, with care, when a column refuses what the vendor has."""
+        try:
+            with self._connection.transaction():
+                return work()
+        except REFUSALS:
+            if self._reader is None:
+                raise
+        with self._reader.with_care(), self._connection.transaction():
+            return work()
+
+    def _record(self, settlement: Settlement, token: int | None) -> None:
         run, connection = self._run, self._connection
         known = self._tie(settlement)
-        history.record_updates(connection, settlement.updated, run.ref)
         taken = attempts.settle(connection, run.config_id, settlement.settled, token=token)
         if taken != len(settlement.settled):
             raise taken_over(run)
@@ -229,7 +242,6 @@ class PushRecorder:
         if attempt.operation is Operation.CREATE:
             settlement.created[remote_id] = attempt
             return "created"
-        settlement.updated[attempt.idempotency_key] = remote_id
         return "updated"
 
     def _deleted(self, attempt: Attempt, settlement: Settlement) -> str:
@@ -308,8 +320,8 @@ class PushRecorder:
         versions, batch = self._understood(records)
         found = {name: VendorState(name, version, when, {}) for name, (version, when) in versions.items()}
         if batch is not None and batch.count and self._reader is not None:
-            with self._connection.transaction():
-                found |= {state.remote_id: state for state in self._reader.read(batch)}
+            reader = self._reader
+            found |= {state.remote_id: state for state in self._carefully(lambda: reader.read(batch))}
         return found
 
     def versions(self, records: Sequence[tuple[bytes, str]]) -> dict[str, str | None]:

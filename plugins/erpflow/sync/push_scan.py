@@ -30,12 +30,14 @@ def scan(
     *,
     version: str,
     writes: frozenset[Operation],
+    counters: bool,
     ids: Sequence[str] | None = None,
 ) -> Scanned:
     """Find the changed rows and land them, in one snapshot of the database; the same run scans once.
 
     `version` of the mapping: rows that it could not send are left out until it changes. `writes`: what may be done at
-    the vendor; nothing else is found. `ids`: look at these only.
+    the vendor; nothing else is found. `counters`: the mapping has some, which are sent as what they grew by. `ids`:
+    look at these only.
     """
     done = landing.scanned()
     if done is not None:
@@ -47,7 +49,13 @@ def scan(
         horizon = store.horizon(connection)
         with store.snapshot(connection):
             changed = store.changed_rows(
-                connection, tracked, run.config_id, since=run.window.since, ids=ids, version=version
+                connection,
+                tracked,
+                run.config_id,
+                since=run.window.since,
+                ids=ids,
+                version=version,
+                whole=counters,
             )
             gone = store.gone_rows(connection, tracked, run.config_id, ids=ids, version=version)
             for rows in (changed, gone if Operation.DELETE in writes else iter(())):
@@ -83,6 +91,7 @@ def _change(row: LocalRow) -> LocalChange:
         row.remote_id,
         row.version,
         row.agreed_local,
+        row.agreed,
         row.agreed_remote,
         row.hash,
         row.values,

@@ -274,8 +274,7 @@ class Courier:
             raise
         results = self._linked(made, results)
         settlement = self._recorder.settle(made, results, self._vendor)
-        with connection.transaction():
-            self._recorder.record(settlement, token=self._token)
+        self._recorder.record(settlement, token=self._token)
         return settlement
 
     def _attempt(self, outgoing: Outgoing, shape: Shape, key: str) -> Attempt:

@@ -67,8 +67,7 @@ class Settler:
             self._wait(open_ones)
             results = self._look_up(open_ones)
             settlement = self._recorder.settle(open_ones, results, self._vendor)
-            with self._connection.transaction():
-                self._recorder.record(settlement, token=None)
+            self._recorder.record(settlement, token=None)
             for log_id, made in settlement.outcomes.items():
                 total.count(made, log_id)
             total.reread += settlement.reread
