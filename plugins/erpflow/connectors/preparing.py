@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import requests
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_netrc_auth
+
+MOST_URLS: Final = 64
+"""Addresses that are remembered as they are sent."""
 
 
 class RequestMaker:
@@ -21,6 +24,7 @@ class RequestMaker:
     def __init__(self, session: requests.Session, *, base_url: str) -> None:
         self._session = session
         self._base_url = base_url
+        self._urls: dict[str, str] = {}
 
     def request(
         self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str]
@@ -31,16 +35,28 @@ class RequestMaker:
         merged["Accept"] = "application/json"
         merged.update(headers)
         request = requests.PreparedRequest()
-        request.prepare(
-            method=method,
-            url=url,
-            headers=merged,
-            data=body,
-            params=session.params,
-            auth=session.auth or self._login,
-            hooks=session.hooks,
-        )
+        request.prepare_method(method)
+        self._point(request, url)
+        request.prepare_headers(merged)
+        request.prepare_cookies({})
+        request.prepare_body(body, None)
+        request.prepare_auth(session.auth or self._login, url)
+        request.prepare_hooks(session.hooks)
         return request
+
+    def _point(self, request: requests.PreparedRequest, url: str) -> None:
+        """Give a request its address, as it was found to be the last time: a push asks at two or three."""
+        if self._session.params:
+            request.prepare_url(url, self._session.params)
+            return
+        known = self._urls.get(url)
+        if known is None:
+            request.prepare_url(url, None)
+            if len(self._urls) >= MOST_URLS:
+                self._urls.clear()
+            self._urls[url] = request.url or url
+        else:
+            request.url = known
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """The answer with its body still to be read. Redirects are not followed, cookies not kept.

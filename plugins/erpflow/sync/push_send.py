@@ -179,18 +179,19 @@ class _Crew:
             self._stop.set()
 
     def _note(self, settlement: Settlement) -> None:
+        counts = settlement.counts
         with self._lock:
             self.sent.reread += settlement.reread
             self.sent.unknown += settlement.unknown
             self.sent.unsent += settlement.unsent
-            self.sent.settled += settlement.counts.read
-            if settlement.counts.read or settlement.reread:
+            self.sent.settled += counts.read
+            if counts.read or settlement.reread:
                 self._failures = 0
             elif settlement.unknown or settlement.unsent:
                 self._failures += 1
             if self._failures >= PATIENCE:
                 self._stop.set()  # the vendor is down, and not only hard of hearing
-            self._on_sent(settlement.counts)
+            self._on_sent(counts)
 
 
 class Courier:
@@ -298,11 +299,11 @@ class Courier:
         if operation is Operation.DELETE and shape:
             operation = Operation.UPDATE  # a soft delete: the vendor's record is marked
         return Change(
-            operation=operation,
-            idempotency_key=attempt.idempotency_key,
-            remote_id=RemoteId(outgoing.remote_id) if outgoing.remote_id is not None else None,
-            values=shape,
-            version=outgoing.version if self._run.is_two_way else None,
+            operation,
+            attempt.idempotency_key,
+            RemoteId(outgoing.remote_id) if outgoing.remote_id is not None else None,
+            shape,
+            outgoing.version if self._run.is_two_way else None,
         )
 
     def _sort_out(self, requests: Sequence[Outgoing]) -> tuple[list[Outgoing], list[Outgoing]]:
@@ -356,12 +357,14 @@ class Courier:
 
         It is read and merged then, as if both sides had created it. Which it is, is looked up for the whole call.
         """
+        linked = list(results)
+        if not any(result.problems for result in results):
+            return linked
         keys = {
             place: key
             for place, (attempt, result) in enumerate(zip(made, results, strict=True))
             if _is_duplicate(attempt, result) and (key := self._key_of(attempt.sent))
         }
-        linked = list(results)
         if not keys:
             return linked
         found = dict(zip(keys, self._vendor.find(self._run.entity, list(keys.values())), strict=True))
@@ -382,13 +385,14 @@ def _with_key(request: bytes, shape: Shape, path: Path, key: str) -> bytes:
         plant(shape, path, key)
         return encode(shape)
     shape[path[0]] = key  # type: ignore[index]  # a record is an object: the first step is a name
-    return request[:-1] + b"," + encode({path[0]: key})[1:]
+    return b'%b,%b:"%b"}' % (request[:-1], encode(path[0]), key.encode())
 
 
 def _is_duplicate(attempt: Attempt, result: WriteResult) -> bool:
     """Whether the vendor refused to make a record because it has one like it."""
-    is_refused = result.outcome is Outcome.REJECTED and attempt.operation is Operation.CREATE
-    return is_refused and any(problem.rule == DUPLICATE for problem in result.problems)
+    if result.outcome is not Outcome.REJECTED or attempt.operation is not Operation.CREATE:
+        return False
+    return any(problem.rule == DUPLICATE for problem in result.problems)
 
 
 def _as_update(outgoing: Outgoing, remote_id: str) -> Outgoing:
