@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import xxhash
 
 from erpflow.connectors.base import Change, WriteResult
 from erpflow.errors import VendorUnavailable
@@ -91,7 +92,7 @@ def test_what_a_vendor_answers_is_read_in_its_zone_by_a_program_made_once(
         return compile_pull(mapping, zone=zone)
 
     def there(self: TwoWayConnector, entity: str, changes: Any) -> list[WriteResult]:
-        return [dataclasses.replace(result, zone="Asia/Kolkata") for result in write(self, entity, changes)]
+        return [msgspec.structs.replace(result, zone="Asia/Kolkata") for result in write(self, entity, changes)]
 
     monkeypatch.setattr(compiling, "compile_pull", counted)
     monkeypatch.setattr(TwoWayConnector, "write", there)
@@ -99,6 +100,30 @@ def test_what_a_vendor_answers_is_read_in_its_zone_by_a_program_made_once(
     assert shop.push().counts == Counts(read=200, created=200)
     workers = TwoWayConnector.spec.limits.concurrent
     assert 1 <= made.count("Asia/Kolkata") <= workers
+
+
+def test_a_value_of_the_vendors_that_a_column_refuses_spoils_no_other_record_of_its_call(shop: TwoWayShop) -> None:
+    """Records are staged together and without a way back; only when one is refused they are staged with one."""
+    shop.do(MANY.format(3))
+    shop.vendor.normalise = lambda record: record | ({"limit": 10**20} if record["email"] == "2@x.y" else {"limit": 5})
+    assert shop.push().counts == Counts(read=3, created=3)
+    agreed = "SELECT agreed_local ->> 'email', agreed_remote ->> 'credit_limit' FROM erpflow.erp_entity_sync_records"
+    assert sorted(shop.rows(agreed)) == [("1@x.y", "5"), ("2@x.y", None), ("3@x.y", "5")]
+    assert set(shop.rows("SELECT state FROM erpflow.erp_push_attempts")) == {("succeeded",)}
+
+
+def test_a_file_of_another_version_of_erpflow_is_made_again(shop: TwoWayShop) -> None:
+    class Other(msgspec.Struct):
+        files: str
+
+    shop.do(MANY.format(1))
+    job = shop.push_job(shop.logs("customer", direction="push")["push"])
+    job.extract()
+    job.transform()
+    (mapped,) = Path(str(job.folder)).glob("requests/*/mapped.msgpack")
+    payload = msgspec.msgpack.encode(Other("many"))
+    mapped.write_bytes(xxhash.xxh3_64_digest(payload) + payload)
+    assert job.load() == Counts(read=1, created=1)
 
 
 def test_batches_are_read_as_they_are_sent(shop: TwoWayShop, monkeypatch: pytest.MonkeyPatch) -> None:

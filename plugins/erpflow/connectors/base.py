@@ -134,8 +134,7 @@ class Page:
     reached: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One write to a vendor.
 
     `values` in the vendor's shape: the whole record of a create, only what changed of an update, nothing of a delete.
@@ -165,8 +164,7 @@ class Outcome(StrEnum):
     NOT_SENT = "not_sent"
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult:
+class WriteResult(msgspec.Struct, frozen=True):
     """The outcome of one change.
 
     `remote_id` of what was written. `record`: the record as the vendor has it now, in the form of a `split` page, when

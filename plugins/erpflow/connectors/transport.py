@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -32,6 +33,7 @@ from erpflow.connectors.answer import Answer, Judge, judge_by_status, retry_afte
 from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
 from erpflow.connectors.limiter import Limiter, Unlimited
 from erpflow.connectors.network import public_only
+from erpflow.connectors.preparing import RequestMaker
 from erpflow.connectors.redaction import RedactingFilter, redact, secrets_of, without_secrets
 from erpflow.errors import (
     AuthFailed,
@@ -142,6 +144,7 @@ class Transport:
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.cookies.clear()
         enforce_deadlines(session)
+        self._maker = RequestMaker(session, base_url=self.base_url)
         # Proxies and certificates come from the environment once, not with every request; what the connection itself
         # says about certificates wins (requests would let REQUESTS_CA_BUNDLE win).
         verify = None if session.verify is True else session.verify
@@ -361,21 +364,12 @@ class Transport:
         started = self.clock()
         deadline = Deadline(at=started + self._timeouts.total, clock=self.clock)
         try:
-            request = self._session.prepare_request(
-                requests.Request(
-                    call.method,
-                    call.url,
-                    data=call.body,
-                    headers={"Accept": "application/json", CORRELATION_HEADER: call.correlation_id, **call.headers},
-                )
+            request = self._maker.request(
+                call.method, call.url, body=call.body, headers={CORRELATION_HEADER: call.correlation_id, **call.headers}
             )
             with within(deadline), self._reach():
-                response = self._session.send(
-                    request,
-                    timeout=(min(self._timeouts.connect, self._timeouts.total), self._timeouts.read),
-                    allow_redirects=False,
-                    **self._wire,
-                )
+                timeout = (min(self._timeouts.connect, self._timeouts.total), self._timeouts.read)
+                response = self._maker.send(request, timeout=timeout, **self._wire)
                 with response:
                     answer = Answer(
                         method=call.method,
@@ -494,7 +488,7 @@ class _Call:
     @property
     def names(self) -> dict[str, str]:
         """What a log event says about it: never the query, never the body."""
-        return {"method": self.method, "path": redact(self.path), "correlation_id": self.correlation_id}
+        return {"method": self.method, "path": _shown(self.path), "correlation_id": self.correlation_id}
 
 
 class _Sink(Generic[Taken]):
@@ -533,6 +527,11 @@ def checked_base_url(url: str) -> str:
             "Put the login and the secret in the connection's own fields."
         )
     return parts.geturl().rstrip("/")
+
+
+@lru_cache(maxsize=1024)
+def _shown(path: str) -> str:
+    return redact(path)
 
 
 def _query(query: Mapping[str, str] | str | None) -> str:

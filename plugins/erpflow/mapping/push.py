@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from collections.abc import Mapping as Row
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfoNotFoundError
@@ -13,6 +13,7 @@ from erpflow.errors import ConfigError, FieldProblem, RecordRejected, suggestion
 from erpflow.mapping.kinds import FieldType
 from erpflow.mapping.paths import Path, plant, planter
 from erpflow.mapping.pipeline import converter, ordered, zone_of
+from erpflow.mapping.push_emit import Shortcut, Write, compile_write, is_clean, shortcut_of
 from erpflow.mapping.record import Taker, takers
 from erpflow.mapping.template_use import given_names
 from erpflow.mapping.values import Refused, canonical, storable, to_boolean, to_json
@@ -22,29 +23,35 @@ from erpflow.yaml_files.complaints import excerpt
 if TYPE_CHECKING:
     from erpflow.mapping.model import Children, FieldSpec, Mapping
 
-ABSENT = object()
-
 
 @dataclass(frozen=True, slots=True)
 class PushField:
     """One remote field: the local column it comes from (None: a constant), what is given of it, and where that goes.
 
-    `named`: it goes to the name of a value that a record template takes back, not into the record.
+    `named`: it goes to the name of a value that a record template takes back, not into the record. `nulls`: a null is
+    sent as it is. `shortcut` writes the common case of what is given; None when there is none worth it.
     """
 
     column: str | None
     give: Callable[[Any], Any]
-    put: Callable[[dict[str, Any], Any], Any]
+    path: Path
     named: bool
+    nulls: bool = False
+    shortcut: Shortcut | None = None
+
+    @property
+    def put(self) -> Callable[[dict[str, Any], Any], Any]:
+        """Writes what is given into the record, or into what is named."""
+        return planter(self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class PushLines:
-    """The lines of one child table: `row[table]` is a list of rows, written at `path`."""
+    """The lines of one child table: `row[table]` is a list of rows, each made by `write` and all put at `path`."""
 
     table: str
     path: Path
-    fields: tuple[PushField, ...]
+    write: Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +65,20 @@ class PushProgram:
     Decimals stay Decimals: encode the result with `msgspec.json.Encoder(decimal_format="number")`, which writes a JSON
     number with exactly these digits. A vendor that wants text for money says so in its connector.
 
-    `changeable` are the `fields` of an update: all but the constants, unless a template takes those back, for then they
-    are part of what it writes. `records` are the record templates to go back through. Each needs all of its columns to
-    write what it once read: a row that holds some of the columns of one group in `together` and not all of them is
-    rejected.
+    `write` makes the fields of a create, `change` those of an update: all but the constants, unless a template takes
+    those back, for then they are part of what it writes. `records` are the record templates to go back through. Each
+    needs all of its columns to write what it once read: a row that holds some of the columns of one group in `together`
+    and not all of them is rejected.
     """
 
     mapping: Mapping
     zone: str
-    fields: tuple[PushField, ...]
-    changeable: tuple[PushField, ...]
+    write: Write = field(repr=False)
+    change: Write = field(repr=False)
     records: tuple[Taker, ...]
     lines: tuple[PushLines, ...]
     lookups: tuple[str, ...]
-
-    @property
-    def together(self) -> tuple[frozenset[str], ...]:
-        """Groups of columns of which a row must hold all or none."""
-        return tuple(taker.columns for taker in self.records if len(taker.columns) > 1)
+    together: tuple[frozenset[str], ...]
 
     def with_companions(self, columns: Collection[str]) -> list[str]:
         """The columns in their order, and after them those that must be sent whenever one of them is."""
@@ -91,9 +94,8 @@ class PushProgram:
         Without `constants` only what the row holds is written: an update sends what changed, and constants do not.
         """
         problems: list[FieldProblem] = []
-        fields = self.fields if constants else self.changeable
         given: dict[str, Any] = {}
-        record = _write(fields, row, "", problems, given)
+        record = (self.write if constants else self.change)(row, "", problems, given)
         for taker in self.records:
             taker.take(row, given, record, problems)
         for lines in self.lines:
@@ -101,27 +103,11 @@ class PushProgram:
             if rows is None:
                 continue
             name = lines.table.partition(".")[2]
-            made = [_write(lines.fields, line, f"{name}[{n}].", problems, given) for n, line in enumerate(rows)]
+            made = [lines.write(line, f"{name}[{n}].", problems, given) for n, line in enumerate(rows)]
             plant(record, lines.path, made)
         if problems:
             raise RecordRejected(problems)
         return record
-
-
-def _write(
-    fields: tuple[PushField, ...], row: Row[str, Any], prefix: str, problems: list[FieldProblem], given: dict[str, Any]
-) -> dict[str, Any]:
-    record: dict[str, Any] = {}
-    for field in fields:
-        value = None if field.column is None else row.get(field.column, ABSENT)
-        if value is ABSENT:
-            continue
-        try:
-            field.put(given if field.named else record, field.give(value))
-        except Refused as refused:
-            name = f"{prefix}{field.column}"
-            problems.append(FieldProblem(name, refused.rule, f"{name}: {refused.message}", excerpt(refused.value)))
-    return record
 
 
 def _json(value: Any) -> Any:
@@ -137,12 +123,20 @@ def _picked(spec: FieldSpec, value: Any) -> Any:
     return known[name]
 
 
+def _in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    try:
+        return moment.astimezone(zone)
+    except (OverflowError, ValueError) as error:
+        message = f"{excerpt(moment)} is outside the years 1 to 9999 in {zone}"
+        raise Refused("type", message, value=moment) from error
+
+
 def _typed(spec: FieldSpec, zone: tzinfo) -> Callable[[Any], Any]:
     """A local value as the type says it is, judged by the rules, before the transforms are undone."""
     if spec.type in (FieldType.NUMBER, FieldType.DATE, FieldType.DATETIME):
         judge = ordered(spec, zone=zone)
         if spec.type is FieldType.DATETIME:
-            return lambda value: judge(value)[0].astimezone(zone)
+            return lambda value: _in_zone(judge(value)[0], zone)
         return lambda value: judge(value)[0]
     if spec.type is FieldType.BOOLEAN:
         return lambda value: to_boolean(value) == "t"
@@ -196,22 +190,34 @@ def _missing(spec: FieldSpec) -> Callable[[Any], Any]:
     return missing
 
 
+def _shortcut(spec: FieldSpec, zone: tzinfo) -> Shortcut | None:
+    if any(use.backward() is not None for use in spec.transform):
+        return None
+    names = {
+        name: value for name, value in (spec.values or {}).items() if not isinstance(value, str) or is_clean(value)
+    }
+    return shortcut_of(spec, zone=zone, names=names)
+
+
 def _constant(spec: FieldSpec, zone: tzinfo) -> Callable[[Any], Any]:
     fixed = _picked(spec, spec.value) if spec.values is not None else _wire(_typed(spec, zone)(spec.value))
     return lambda _: fixed
 
 
-def _fields(part: Mapping | Children, zone: tzinfo, names: frozenset[str] = frozenset()) -> tuple[PushField, ...]:
-    return tuple(
-        PushField(
-            column=spec.local,
-            give=_constant(spec, zone) if spec.value is not None else _giver(spec, zone),
-            put=planter(spec.paths[0]),
-            named=spec.paths[0][0] in names,
-        )
-        for spec in part.fields
-        if spec.pushes()
+def _field(spec: FieldSpec, zone: tzinfo, names: frozenset[str]) -> PushField:
+    path, is_constant = spec.paths[0], spec.value is not None
+    return PushField(
+        column=spec.local,
+        give=_constant(spec, zone) if is_constant else _giver(spec, zone),
+        path=path,
+        named=path[0] in names,
+        nulls=not is_constant and spec.default is None and not spec.required,
+        shortcut=None if is_constant else _shortcut(spec, zone),
     )
+
+
+def _fields(part: Mapping | Children, zone: tzinfo, names: frozenset[str] = frozenset()) -> list[PushField]:
+    return [_field(spec, zone, names) for spec in part.fields if spec.pushes()]
 
 
 def compile_push(mapping: Mapping, *, zone: str = "UTC") -> PushProgram:
@@ -228,15 +234,20 @@ def compile_push(mapping: Mapping, *, zone: str = "UTC") -> PushProgram:
         place = zone_of(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigError(f'"{zone}" is not a time zone; expected a name such as Asia/Kolkata or UTC.') from error
-    fields = _fields(mapping, place, given_names(mapping.record))
+    fields, what = _fields(mapping, place, given_names(mapping.record)), f"{mapping.system}/{mapping.entity}"
+    records = takers(mapping)
     return PushProgram(
         mapping=mapping,
         zone=zone,
-        fields=fields,
-        changeable=tuple(field for field in fields if field.column is not None or field.named),
-        records=takers(mapping),
-        lines=tuple(PushLines(child.local, child.paths[0], _fields(child, place)) for child in mapping.children),
+        write=compile_write(fields, what=what),
+        change=compile_write([each for each in fields if each.column is not None or each.named], what=what),
+        records=records,
+        lines=tuple(
+            PushLines(child.local, child.paths[0], compile_write(_fields(child, place), what=what))
+            for child in mapping.children
+        ),
         lookups=tuple(
             spec.local for spec in mapping.fields if spec.lookup is not None and spec.pushes() and spec.local
         ),
+        together=tuple(taker.columns for taker in records if len(taker.columns) > 1),
     )

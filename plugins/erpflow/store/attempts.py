@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 import psycopg
+from psycopg.types.json import Json
 
 from erpflow.errors import FieldProblem
 from erpflow.vocabulary import Operation, RunRef, SyncConfigId, SyncLogId
@@ -49,8 +50,8 @@ WHERE (SELECT fencing_token FROM erpflow.erp_sync_configs WHERE id = %(config)s)
 """
 
 UNSETTLED: Final = """
-SELECT id::text, log_id::text, local_id, remote_id, operation, idempotency_key, request::text, sent_at, agreed_local,
-       local_hash, before
+SELECT id::text, log_id::text, local_id, remote_id, operation, idempotency_key, request::text, sent_at,
+       agreed_local::text, local_hash, before
 FROM erpflow.erp_push_attempts
 WHERE sync_config_id = %s AND state IN ('planned', 'sent', 'unknown') ORDER BY sent_at, id LIMIT %s
 """
@@ -59,16 +60,20 @@ WHERE sync_config_id = %s AND state IN ('planned', 'sent', 'unknown') ORDER BY s
 # server may forget the outcome does no harm, for then it is looked up: nobody waits for the disk. Attempts are found by
 # their keys: statistics say that hardly any is open, and an index of those alone would be read from end to end.
 SETTLE: Final = """
-WITH hasty AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+WITH hasty AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+m AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(settled)s::json)
+        AS m (idempotency_key text, state text, remote_id text, error text, error_kind text)
+)
 UPDATE erpflow.erp_push_attempts a
 SET state = m.state, remote_id = coalesce(m.remote_id, a.remote_id), error = m.error, error_kind = m.error_kind,
     settled_at = CASE WHEN m.state = 'unknown' THEN NULL ELSE now() END,
     request = CASE WHEN m.state = 'unknown' THEN a.request END,
     agreed_local = CASE WHEN m.state = 'unknown' THEN a.agreed_local END,
     before = CASE WHEN m.state = 'unknown' THEN a.before END
-FROM hasty CROSS JOIN json_to_recordset(%(settled)s::json)
-     AS m (idempotency_key text, state text, remote_id text, error text, error_kind text)
-WHERE a.sync_config_id = %(config)s AND a.idempotency_key = ANY (%(keys)s) AND a.idempotency_key = m.idempotency_key
+FROM hasty CROSS JOIN m
+WHERE a.sync_config_id = %(config)s AND a.idempotency_key = ANY (ARRAY(SELECT idempotency_key FROM m))
+  AND a.idempotency_key = m.idempotency_key
   AND (a.state || '') IN ('planned', 'sent', 'unknown')
   AND (%(token)s::bigint IS NULL
        OR a.fencing_token = %(token)s
@@ -80,24 +85,36 @@ SELECT local_id, operation FROM erpflow.erp_push_attempts WHERE log_id = %s AND 
 """
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """A write that is about to be sent, or whose outcome is not known.
 
     `request`: what is sent, in the vendor's shape. `agreed_local`: the row as it is sent, agreed on once it succeeds;
-    `local_hash` is its hash. `before`: the fields that change, as they were agreed on before.
+    `local_hash` is its hash. Both are JSON, and only carried on. `before`: the fields that change, as they were agreed
+    on before.
     """
 
     local_id: str
     remote_id: str | None
     operation: Operation
     idempotency_key: str
-    request: dict[str, Any]
-    agreed_local: Texts | None
+    request: msgspec.Raw
+    agreed_local: msgspec.Raw | None
     local_hash: int | None
     before: Texts | None
     log_id: SyncLogId | None = None
     sent_at: datetime | None = None
     id: str = ""
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """What is sent, in the vendor's shape."""
+        found: dict[str, Any] = _decode(self.request)
+        return found
+
+    @property
+    def ours(self) -> Texts:
+        """The row as it is sent, as texts by column; empty of a delete."""
+        return msgspec.json.decode(self.agreed_local) if self.agreed_local is not None else {}
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -138,7 +155,7 @@ def record(connection: Connection, attempts: Sequence[Attempt], run: RunRef, *, 
             "config": run.config_id,
             "log": run.log_id,
             "token": token,
-            "attempts": _encode(attempts).decode(),
+            "attempts": Json(attempts, dumps=_encode),
         },
     )
     return cursor.rowcount == len(attempts)
@@ -158,12 +175,7 @@ def settle(connection: Connection, config_id: SyncConfigId, settled: Sequence[Se
 
 def parameters_of(config_id: SyncConfigId, settled: Sequence[Settled], *, token: int | None) -> dict[str, Any]:
     """Outcomes as the statement takes them."""
-    return {
-        "config": config_id,
-        "token": token,
-        "keys": [entry.idempotency_key for entry in settled],
-        "settled": _encode(settled).decode(),
-    }
+    return {"config": config_id, "token": token, "settled": Json(settled, dumps=_encode)}
 
 
 def settled_in(connection: Connection, log_id: SyncLogId) -> set[tuple[str, str]]:
@@ -178,8 +190,8 @@ def _attempt(row: Sequence[Any]) -> Attempt:
         remote_id=remote_id,
         operation=Operation(operation),
         idempotency_key=key,
-        request=_decode(request or "{}"),
-        agreed_local=agreed_local,
+        request=msgspec.Raw(request or "{}"),
+        agreed_local=msgspec.Raw(agreed_local) if agreed_local is not None else None,
         local_hash=local_hash,
         before=before,
         log_id=log_id,

@@ -74,7 +74,12 @@ class Applied:
 
 
 class ChunkWriter:
-    """Writes chunks for one sync log over one connection. Temporary tables are made once and emptied by each commit."""
+    """Writes chunks for one sync log over one connection. Temporary tables are made once and emptied by each commit.
+
+    `is_careful`: what a column refuses while it is staged is left out alone; otherwise the transaction is lost.
+    """
+
+    is_careful = True
 
     def __init__(
         self, connection: Connection, target: PullTarget, tracked: Tracked, *, parameters: Mapping[str, Any]
@@ -89,6 +94,9 @@ class ChunkWriter:
         self._parameters = parameters
         self._count = 0
         self._unique: set[str] = set()  # names of the unique constraints that were met
+        stages: dict[int | None, Staged] = {None: target.staged}
+        stages |= {number: child.staged for number, child in enumerate(target.children)}
+        self._copies = {n: pull_sql.copy_stage(staged, child=n).as_bytes(connection) for n, staged in stages.items()}
         self._prepare()
 
     def _prepare(self) -> None:
@@ -208,7 +216,10 @@ class ChunkWriter:
 
         The reason and not the exception: that would hold this frame, and with it the payload, until a collection.
         """
-        statement = pull_sql.copy_stage(staged, child=child)
+        statement = self._copies[child]
+        if not self.is_careful:
+            self._copy_at_once(statement, payload)
+            return []
         try:
             self._copy_once(statement, payload)
             return []
@@ -234,8 +245,12 @@ class ChunkWriter:
                 start, size = start + bad + 1, COPY_PIECE
         return refused
 
-    def _copy_once(self, statement: sql.Composed, payload: bytes) -> None:
-        with self._connection.transaction(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+    def _copy_once(self, statement: bytes, payload: bytes) -> None:
+        with self._connection.transaction():
+            self._copy_at_once(statement, payload)
+
+    def _copy_at_once(self, statement: bytes, payload: bytes) -> None:
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(payload)
 
     def _write(self, low: int, high: int, applied: Applied) -> None:

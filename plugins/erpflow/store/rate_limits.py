@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,6 +71,11 @@ def _in_order(limits: RateLimits) -> tuple[float | None, ...]:
     return limits.per_second, limits.per_minute, limits.per_hour, limits.per_day, limits.concurrent
 
 
+def _as_array(numbers: Sequence[float | None]) -> str:
+    """An array as Postgres reads it: the driver takes longer to write one than Postgres to answer."""
+    return f"{{{','.join('NULL' if number is None else repr(number) for number in numbers)}}}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Reserved:
     """What Postgres said: see `erpflow.reserve_request`."""
@@ -128,7 +133,7 @@ class PostgresLimiter:
         self._database = database
         self._connection_id = connection_id
         self._account = connection_id if account is None else hashlib.sha256(account.encode()).hexdigest()[:32]
-        self._sheet = [None if limit is None else float(limit) for limit in _in_order(limits)]
+        self._sheet = _as_array([None if limit is None else float(limit) for limit in _in_order(limits)])
         self._patience = patience
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
@@ -217,7 +222,7 @@ class PostgresLimiter:
                 "cost": cost,
                 "patience": max(0.0, patience),
                 "horizon": min(HORIZON_S, max(0.0, patience)),
-                "held": [lease for owner, lease in self._leases.items() if owner != thread],
+                "held": _as_array([lease for owner, lease in self._leases.items() if owner != thread]),
                 "keeps": self._leases.get(thread),
             }
 

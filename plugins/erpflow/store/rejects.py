@@ -150,9 +150,16 @@ SET log_id = excluded.log_id, remote_id = excluded.remote_id, payload = excluded
     mapping_version = excluded.mapping_version, attempts = erp_rejects.attempts + 1, last_seen_at = now()
 """
 
+ANY_PUSHED = """
+SELECT EXISTS (
+    SELECT 1 FROM erpflow.erp_rejects WHERE sync_config_id = %s AND direction = 'push' AND status = 'open'
+)
+"""
+
 RESOLVE_PUSHED = """
 UPDATE erpflow.erp_rejects SET status = 'resolved', resolved_at = now()
-WHERE sync_config_id = %s AND direction = 'push' AND status = 'open' AND local_id = ANY (%s)
+WHERE sync_config_id = %s AND direction = 'push' AND status = 'open'
+  AND local_id = ANY (ARRAY(SELECT json_array_elements_text(%s::json)))
 """
 
 
@@ -195,10 +202,16 @@ def record_push(
     )
 
 
+def has_open_pushed(connection: psycopg.Connection[Any], config_id: SyncConfigId) -> bool:
+    """Whether any row of a config waits because it could not be sent."""
+    row = connection.execute(ANY_PUSHED, (config_id,)).fetchone()
+    return row is not None and bool(row[0])
+
+
 def resolve_pushed(connection: psycopg.Connection[Any], config_id: SyncConfigId, local_ids: Sequence[str]) -> None:
     """Close the open rejects of rows that the vendor has taken after all."""
     if local_ids:
-        connection.execute(RESOLVE_PUSHED, (config_id, list(local_ids)))
+        connection.execute(RESOLVE_PUSHED, (config_id, json.dumps(list(local_ids))))
 
 
 def _indexable(remote_id: str | None) -> str | None:

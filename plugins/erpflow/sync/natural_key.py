@@ -22,7 +22,7 @@ class NaturalKey:
         """The key by remote path; empty where a part has no value or is not pushed."""
         key: dict[str, Any] = {}
         for name, path in self._paths.items():
-            value = dig(record, path)
+            value = record.get(name) if path == (name,) else dig(record, path)
             if value is None or value == "" or isinstance(value, dict | list):
                 return {}
             key[name] = value

@@ -34,7 +34,7 @@ from erpflow.sync.planned import MOST_PLANNED, PlannedChange
 from erpflow.sync.pull import PullJob, hot_loop
 from erpflow.sync.pull import finish as finish_run
 from erpflow.sync.push_landing import Outgoing, PushLanding, RequestBatch, Scanned
-from erpflow.sync.push_map import PushMapper
+from erpflow.sync.push_map import PushMapper, texts_of
 from erpflow.sync.push_record import PushRecorder
 from erpflow.sync.push_scan import scan
 from erpflow.sync.push_send import PushSender
@@ -381,7 +381,17 @@ class PushJob:
         mapping = self.mapping
         with self.database.session() as connection:
             table = self._tracked(connection, mapping)
-        return scan(self.run, table, self.database, landing, version=mapping.version, writes=self._writes(), ids=ids)
+        rules = rules_of(mapping, FieldConflict(self.run.conflict))
+        return scan(
+            self.run,
+            table,
+            self.database,
+            landing,
+            version=mapping.version,
+            writes=self._writes(),
+            counters=any(rule.strategy is FieldConflict.DELTA for rule in rules.values()),
+            ids=ids,
+        )
 
     def _writes(self) -> frozenset[Operation]:
         return allowed_writes(self.mapping, self.connector.spec.entities[self.run.entity])
@@ -390,7 +400,7 @@ class PushJob:
         return sum(1 for _ in self._mapped(landing, first=first))
 
     def _mapped(self, landing: PushLanding, *, first: int = 1) -> Iterator[RequestBatch]:
-        """What the mapping makes of the changes, batch by batch; each lands before it is given.
+        """What the mapping makes of the changes, batch by batch; all of a scanned batch land before the first is given.
 
         Batches are numbered from `first`: a number stands for one batch in the whole run.
         """
@@ -405,10 +415,10 @@ class PushJob:
                 bulk_size=self.connector.spec.entities[self.run.entity].bulk_size,
                 replaces=self.connector.spec.entities[self.run.entity].replaces,
             )
-            for batch in mapper.batches((changed.changes for changed in landing.changes()), first=first):
+            for made in mapper.batches((changed.changes for changed in landing.changes()), first=first):
                 count += 1
-                landing.put_requests(version, count, batch)
-                yield batch
+                landing.put_requests(version, count, made)
+                yield from made
             landing.finish_requests(version, count)
             sync_logs.note_total(connection, self.run.log_id, chunks=1)
 
@@ -500,5 +510,5 @@ def _planned(each: Outgoing) -> PlannedChange:
         each.remote_id,
         each.local_id,
         dict(each.before) or None,
-        dict(each.after or each.values or {}) or None,
+        (dict(each.after) or (texts_of(each.values) if each.values is not None else {})) or None,
     )

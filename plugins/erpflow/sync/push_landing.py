@@ -21,35 +21,41 @@ Texts = dict[str, str | None]
 Kind = TypeVar("Kind")
 
 
-class LocalChange(msgspec.Struct, frozen=True):
-    """A row that was found to be new, changed or gone: what it is now, and what was agreed on before."""
+class LocalChange(msgspec.Struct, frozen=True, array_like=True):
+    """A row that was found to be new, changed or gone: what it is now, and what was agreed on before.
 
-    operation: Operation
-    local_id: str
-    remote_id: str | None
-    version: str | None
-    values: Texts | None
-    agreed_local: Texts | None
-    agreed_remote: Texts | None
-    hash: int | None
-    modified_at: datetime | None
-
-
-class Outgoing(msgspec.Struct, frozen=True):
-    """A change in the vendor's shape. `request`: JSON of what is sent.
-
-    `values`: the whole row, which is agreed on once it is sent. `before` and `after`: the fields an update changes.
+    Both are JSON objects of texts as the database wrote them. `agreed`: something was agreed on at the vendor;
+    `agreed_remote` says what, where somebody needs to know.
     """
 
     operation: Operation
     local_id: str
     remote_id: str | None
     version: str | None
-    agreed_remote: Texts | None
+    agreed_local: bytes | None
+    agreed: bool
+    agreed_remote: bytes | None
+    hash: int | None
+    values: bytes | None
+
+
+class Outgoing(msgspec.Struct, frozen=True, array_like=True):
+    """A change in the vendor's shape. `request`: JSON of what is sent.
+
+    `agreed`: both sides have agreed on something. `agreed_remote`: on what at the vendor, where no version stands for
+    it. `values`: the whole row, which is agreed on once it is sent. `before` and `after`: the fields an update changes.
+    """
+
+    operation: Operation
+    local_id: str
+    remote_id: str | None
+    version: str | None
+    agreed: bool
+    agreed_remote: bytes | None
     request: bytes
     before: Texts
     after: Texts
-    values: Texts | None
+    values: bytes | None
     hash: int | None
 
 
@@ -82,10 +88,16 @@ class RequestBatch(msgspec.Struct, frozen=True):
     unchanged: list[tuple[str, int | None]]
 
 
-class MappedRequests(msgspec.Struct, frozen=True):
-    """The end of a transform: how many batches of requests there are."""
+class RequestFile(msgspec.Struct, frozen=True):
+    """What a mapping makes of one batch of changes: to make a file costs more than to map what is sent in one call."""
 
-    batches: int
+    batches: list[RequestBatch]
+
+
+class MappedRequests(msgspec.Struct, frozen=True):
+    """The end of a transform: how many files of requests there are."""
+
+    files: int
 
 
 class Scanned(msgspec.Struct, frozen=True):
@@ -108,6 +120,7 @@ class PushLanding:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
+        self._made: dict[str, Folder] = {}
 
     def put_changes(self, number: int, batch: ChangeBatch) -> None:
         """Keep batch `number` (from 1) of a scan."""
@@ -127,13 +140,13 @@ class PushLanding:
         """The end of the scan, None while it has not finished."""
         return self._find("changes", "scanned", Scanned)
 
-    def put_requests(self, version: str, number: int, batch: RequestBatch) -> None:
-        """Keep batch `number` (from 1) of what the mapping of this version makes of the changes."""
-        self._put(f"requests/{version}", f"{number:06d}", batch)
+    def put_requests(self, version: str, number: int, batches: list[RequestBatch]) -> None:
+        """Keep file `number` (from 1) of what the mapping of this version makes of the changes."""
+        self._put(f"requests/{version}", f"{number:06d}", RequestFile(batches))
 
-    def finish_requests(self, version: str, batches: int) -> None:
-        """Say how many batches there are."""
-        self._put(f"requests/{version}", "mapped", MappedRequests(batches))
+    def finish_requests(self, version: str, files: int) -> None:
+        """Say how many files there are."""
+        self._put(f"requests/{version}", "mapped", MappedRequests(files))
 
     def is_mapped(self, version: str) -> bool:
         """Whether all that the mapping of this version makes of the changes has landed."""
@@ -142,16 +155,24 @@ class PushLanding:
     def requests(self, version: str) -> Iterator[RequestBatch]:
         """Every batch. Raises ConfigError when one is gone, or was made with another mapping."""
         mapped = self._get(f"requests/{version}", "mapped", MappedRequests, step="push.transform")
-        for number in range(1, mapped.batches + 1):
-            yield self._get(f"requests/{version}", f"{number:06d}", RequestBatch, step="push.transform")
+        for number in range(1, mapped.files + 1):
+            yield from self._get(f"requests/{version}", f"{number:06d}", RequestFile, step="push.transform").batches
 
     def _put(self, place: str, name: str, value: Any) -> None:
-        folder = self._folder
-        for part in place.split("/"):
-            folder = folder / part
-        folder.mkdir(parents=True, exist_ok=True)
         payload = msgspec.msgpack.encode(value)
-        (folder / f"{name}.msgpack").write_bytes(xxhash.xxh3_64_digest(payload) + payload)
+        with (self._place(place) / f"{name}.msgpack").open("wb") as file:
+            file.write(xxhash.xxh3_64_digest(payload))
+            file.write(payload)
+
+    def _place(self, place: str) -> Folder:
+        """The folder of one kind of files; it is made once."""
+        if place not in self._made:
+            folder = self._folder
+            for part in place.split("/"):
+                folder = folder / part
+            folder.mkdir(parents=True, exist_ok=True)
+            self._made[place] = folder
+        return self._made[place]
 
     def _get(self, place: str, name: str, kind: type[Kind], *, step: str) -> Kind:
         found = self._find(place, name, kind)
@@ -167,6 +188,10 @@ class PushLanding:
             data = (self._folder / f"{place}/{name}.msgpack").read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        if xxhash.xxh3_64_digest(data[8:]) != data[:8]:
+        payload = memoryview(data)[8:]
+        if xxhash.xxh3_64_digest(payload) != data[:8]:
             return None
-        return msgspec.msgpack.decode(data[8:], type=kind)
+        try:
+            return msgspec.msgpack.decode(payload, type=kind)
+        except msgspec.ValidationError:
+            return None  # another version of erpflow wrote it

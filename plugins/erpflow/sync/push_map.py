@@ -6,7 +6,7 @@ A row that only looks changed is noted and not sent. A row that the mapping cann
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -29,6 +29,8 @@ Texts = dict[str, str | None]
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
+texts_of: Callable[[bytes], Texts] = msgspec.json.Decoder().decode
+"""A row, or what was agreed on of it, as the database wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,46 +63,51 @@ class PushMapper:
     ) -> None:
         self._program = program
         self._mapping: Mapping = program.mapping
-        self._rules = rules
+        self._counters = {name for name, rule in rules.items() if rule.strategy is FieldConflict.DELTA}
         self._lookups = lookups
         self._connection = connection
         self._bulk_size = bulk_size
         self._replaces = replaces
-        self._json = {spec.local: None for spec in self._mapping.fields if spec.type is FieldType.JSON and spec.local}
         self._line_json = {
             child.local: {spec.local for spec in child.fields if spec.type is FieldType.JSON}
             for child in self._mapping.children
         }
         # The columns that are sent as more than the texts they are read as.
-        self._translated = tuple(dict.fromkeys((*self._json, *lookups.columns, *self._line_json)))
+        self._decoded = [spec.local for spec in self._mapping.fields if spec.type is FieldType.JSON and spec.local]
+        self._translated = tuple(dict.fromkeys((*lookups.columns, *self._line_json)))
 
-    def batches(self, changes: Iterable[Sequence[LocalChange]], *, first: int = 1) -> Iterator[RequestBatch]:
-        """Requests in batches of one operation, numbered from `first`.
+    def batches(self, changes: Iterable[Sequence[LocalChange]], *, first: int = 1) -> Iterator[list[RequestBatch]]:
+        """Requests in batches of one operation, numbered from `first`: a list for each batch that was scanned.
 
         What of a scanned batch is not sent travels with its first requests.
         """
         number = first - 1
         for batch in changes:
+            made: list[RequestBatch] = []
             for operation in Operation:
                 chosen = [change for change in batch if change.operation is operation]
                 mapped = self._batch(chosen)
                 for start in range(0, max(len(mapped.requests), 1 if chosen else 0), self._bulk_size):
                     number += 1
-                    yield RequestBatch(
-                        number=number,
-                        requests=mapped.requests[start : start + self._bulk_size],
-                        refused=mapped.refused if start == 0 else [],
-                        unchanged=mapped.unchanged if start == 0 else [],
+                    made.append(
+                        RequestBatch(
+                            number=number,
+                            requests=mapped.requests[start : start + self._bulk_size],
+                            refused=mapped.refused if start == 0 else [],
+                            unchanged=mapped.unchanged if start == 0 else [],
+                        )
                     )
+            yield made
 
     def _batch(self, changes: Sequence[LocalChange]) -> _Mapped:
-        found = self._look_up(changes)
+        rows = [texts_of(change.values) if change.values is not None else {} for change in changes]
+        found = self._look_up(rows)
         mapped = _Mapped()
-        for change in changes:
+        for change, values in zip(changes, rows, strict=True):
             if change.operation is Operation.DELETE:
                 self._delete(change, mapped)
             else:
-                self._write(change, found, mapped)
+                self._write(change, values, found, mapped)
         return mapped
 
     def _delete(self, change: LocalChange, mapped: _Mapped) -> None:
@@ -115,29 +122,30 @@ class PushMapper:
                 local_id=change.local_id,
                 remote_id=change.remote_id,
                 version=change.version,
-                agreed_remote=change.agreed_remote,
+                agreed=change.agreed,
+                agreed_remote=_unversioned(change),
                 request=encode(request),
-                before=change.agreed_local or {},
+                before=_agreed(change.agreed_local),
                 after={},
                 values=None,
                 hash=None,
             )
         )
 
-    def _write(self, change: LocalChange, found: _Found, mapped: _Mapped) -> None:
-        values, agreed = change.values or {}, change.agreed_local or {}
+    def _write(self, change: LocalChange, values: Texts, found: _Found, mapped: _Mapped) -> None:
         is_update = change.operation is Operation.UPDATE
-        changed: list[str] = []
-        sent = values
+        before, after, sent = _NONE, _NONE, values
         if is_update:
-            changed = [name for name in values if values[name] != agreed.get(name)]
+            agreed = _agreed(change.agreed_local)
+            was = agreed.get
+            changed = [name for name, value in values.items() if value != was(name)]
             if not changed:
                 mapped.unchanged.append((change.local_id, change.hash))
                 return
-            names = self._program.with_companions(values if self._replaces else changed)
-            sent = {name: self._sum(name, change) for name in names if name in values}
+            sent = self._sent(change, values, agreed, changed)
+            before, after = {name: was(name) for name in changed}, {name: sent[name] for name in changed}
         try:
-            row = self._row(sent, found)
+            row = self._row(sent, found) if self._translated or self._decoded else sent
             request = self._program.map_row(row, constants=not is_update)
         except RecordRejected as rejected:
             mapped.refused.append(
@@ -148,31 +156,32 @@ class PushMapper:
             return
         mapped.requests.append(
             Outgoing(
-                operation=change.operation,
-                local_id=change.local_id,
-                remote_id=change.remote_id,
-                version=change.version,
-                agreed_remote=change.agreed_remote,
-                request=encode(request),
-                before={name: agreed.get(name) for name in changed},
-                after={name: sent[name] for name in changed},
-                values=values,
-                hash=change.hash,
+                change.operation,
+                change.local_id,
+                change.remote_id,
+                change.version,
+                change.agreed,
+                _unversioned(change),
+                encode(request),
+                before,
+                after,
+                change.values,
+                change.hash,
             )
         )
 
-    def _sum(self, name: str, change: LocalChange) -> str | None:
-        """What is sent of a field: of a counter the vendor's number and what it grew by here."""
-        ours = (change.values or {}).get(name)
-        rule = self._rules.get(name)
-        if rule is None or rule.strategy is not FieldConflict.DELTA:
-            return ours
-        base, theirs = (change.agreed_local or {}).get(name), (change.agreed_remote or {}).get(name)
-        numbers = numbers_of(theirs, ours, base)
-        if numbers is None:
-            return ours
-        now, grown, was = numbers
-        return plain(now + grown - was)
+    def _sent(self, change: LocalChange, values: Texts, agreed: Texts, changed: Sequence[str]) -> Texts:
+        """What is sent of an update: the fields that changed and what must go with them.
+
+        Of a counter it is the vendor's number and what it grew by here.
+        """
+        names = self._program.with_companions(values if self._replaces else changed)
+        sent = {name: values[name] for name in names if name in values}
+        counters = self._counters.intersection(sent)
+        if counters:
+            theirs = _agreed(change.agreed_remote)
+            sent |= {name: _sum(theirs.get(name), sent[name], agreed.get(name)) for name in counters}
+        return sent
 
     # -- values --------------------------------------------------------------------------------------------------
 
@@ -180,6 +189,9 @@ class PushMapper:
         """The values as the program takes them: JSON decoded, look-ups resolved, lines as rows."""
         problems: list[FieldProblem] = []
         row: dict[str, Any] = dict(values)
+        for name in self._decoded:
+            if (text := row.get(name)) is not None:
+                row[name] = decode(text)
         for name in self._translated:
             if name in row:
                 row[name] = self._translate(name, row[name], found, problems)
@@ -191,9 +203,7 @@ class PushMapper:
         if name in self._line_json:
             lines = json.loads(text or "[]")
             return [self._line(name, line, number, found, problems) for number, line in enumerate(lines)]
-        names = found.names.get(("", name)) if name in self._lookups.columns else None
-        value = self._value(name, text, names, problems)
-        return decode(value) if name in self._json and value is not None else value
+        return self._value(name, text, found.names.get(("", name)), problems)
 
     def _line(
         self, table: str, line: Texts, number: int, found: _Found, problems: list[FieldProblem]
@@ -224,14 +234,13 @@ class PushMapper:
             return None
         return names[text]
 
-    def _look_up(self, changes: Sequence[LocalChange]) -> _Found:
+    def _look_up(self, rows: Sequence[Texts]) -> _Found:
         """Resolve every reference of a batch, in one statement for each look-up."""
         found = _Found()
         for name, lookup in self._lookups.columns.items():
-            values = {(change.values or {}).get(name) for change in changes}
-            found.names[("", name)] = self._resolve(lookup, values)
+            found.names[("", name)] = self._resolve(lookup, {row.get(name) for row in rows})
         for table, lookups in self._lookups.lines.items():
-            lines = [line for change in changes for line in json.loads((change.values or {}).get(table) or "[]")]
+            lines = [line for row in rows for line in json.loads(row.get(table) or "[]")]
             for name, lookup in lookups.items():
                 found.names[(table, name)] = self._resolve(lookup, {line.get(name) for line in lines})
         return found
@@ -248,3 +257,24 @@ class _Mapped:
     requests: list[Outgoing] = field(default_factory=list)
     refused: list[RefusedRow] = field(default_factory=list)
     unchanged: list[tuple[str, int | None]] = field(default_factory=list)
+
+
+_NONE: Texts = {}
+
+
+def _unversioned(change: LocalChange) -> bytes | None:
+    """What was agreed on at the vendor, of a record of which no version tells whether it has changed."""
+    return change.agreed_remote if change.version is None else None
+
+
+def _agreed(values: bytes | None) -> Texts:
+    return texts_of(values) if values is not None else {}
+
+
+def _sum(theirs: str | None, ours: str | None, base: str | None) -> str | None:
+    """The vendor's number and what it grew by here; ours when they are no numbers."""
+    numbers = numbers_of(theirs, ours, base)
+    if numbers is None:
+        return ours
+    now, grown, was = numbers
+    return plain(now + grown - was)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -15,17 +14,16 @@ import structlog
 from erpflow.connectors.base import Connector, Outcome, Page, SupportsWrites, WriteResult
 from erpflow.errors import AlreadyRunning, ErpflowError, FieldProblem, RecordRejected
 from erpflow.mapping.compile import PullProgram, RawBytes
-from erpflow.mapping.paths import parse_path, plant
 from erpflow.store import acknowledge, attempts, conflicts, history, rejects, sync_logs
 from erpflow.store.acknowledge import Pushed, Reader, VendorState
 from erpflow.store.attempts import Attempt, Settled
 from erpflow.store.conflicts import NewConflict
 from erpflow.store.history import Entry
-from erpflow.store.pull import Batch, Connection
+from erpflow.store.pull import REFUSALS, Batch, Connection
 from erpflow.store.sync_logs import SyncRun
-from erpflow.sync.chunk import copy_text
+from erpflow.sync.chunk import copy_lines, copy_text
 from erpflow.sync.echo import Texts, agreed_when_read
-from erpflow.sync.push_landing import Outgoing, RefusedRow
+from erpflow.sync.push_landing import RefusedRow
 from erpflow.vocabulary import ConflictKind, Counts, Operation, RemoteId, SyncLogId
 
 log = structlog.get_logger(__name__)
@@ -40,6 +38,7 @@ STATES = {
 }
 DUPLICATE = "duplicate"
 
+Result = TypeVar("Result")
 Identify = Callable[[RawBytes], tuple[str, str | None]]
 Versions = dict[str, tuple[str | None, datetime | None]]
 """The version of each record as the vendor writes it, and as a moment."""
@@ -110,6 +109,9 @@ class PushRecorder:
         self._programs: dict[str, PullProgram] = {}
         self._reader = reader
         self._version = mapping_version
+        # One push of a config is alive at a time, and what it refuses it does not send: no reject of a row that is sent
+        # comes later.
+        self._has_rejects = rejects.has_open_pushed(connection, run.config_id)
 
     def settle(self, made: Sequence[Attempt], results: Sequence[WriteResult], vendor: SupportsWrites) -> Settlement:
         """What the results of a call mean for each attempt. Asks the vendor for records that it did not answer with.
@@ -125,16 +127,36 @@ class PushRecorder:
             results = [_unread(attempt, result) for attempt, result in zip(made, results, strict=True)]
             pages = self._records(made, results, vendor)
         versions, settlement.written = self._understood(pages)
+        became: list[tuple[SyncLogId, str]] = []
         for attempt, result in zip(made, results, strict=True):
-            if (became := self._one(attempt, result, versions, settlement)) is not None:
-                settlement.outcomes.setdefault(attempt.log_id or self._run.log_id, Counter())[became] += 1
+            if (what := self._one(attempt, result, versions, settlement)) is not None:
+                became.append((attempt.log_id or self._run.log_id, what))
+            state = STATES[result.outcome]
             settlement.settled.append(
-                Settled.of(attempt.idempotency_key, STATES[result.outcome], result.remote_id, result.problems)
+                Settled.of(attempt.idempotency_key, state, result.remote_id, result.problems)
+                if result.problems
+                else Settled(attempt.idempotency_key, state, result.remote_id)
             )
+        for (log_id, what), number in Counter(became).items():
+            settlement.count(Counter({what: number}), log_id)
         return settlement
 
     def record(self, settlement: Settlement, *, token: int | None) -> None:
-        """Record a settlement, in the transaction at hand. Raises AlreadyRunning when another push has taken over."""
+        """Record a settlement, in a transaction. Raises AlreadyRunning when another push has taken over."""
+        self._carefully(lambda: self._record(settlement, token))
+
+    def _carefully(self, work: Callable[[], Result]) -> Result:
+        """What `work` gives, in a transaction; in another one, with care, when a column refuses what the vendor has."""
+        try:
+            with self._connection.transaction():
+                return work()
+        except REFUSALS:
+            if self._reader is None:
+                raise
+        with self._reader.with_care(), self._connection.transaction():
+            return work()
+
+    def _record(self, settlement: Settlement, token: int | None) -> None:
         run, connection = self._run, self._connection
         known = self._tie(settlement)
         taken = attempts.settle(connection, run.config_id, settlement.settled, token=token)
@@ -146,7 +168,8 @@ class PushRecorder:
         history.record(connection, settlement.entries + again, run.ref)
         conflicts.record(connection, settlement.conflicts, run.ref)
         self._keep_refused(settlement)
-        rejects.resolve_pushed(connection, run.config_id, settlement.done)
+        if self._has_rejects:
+            rejects.resolve_pushed(connection, run.config_id, settlement.done)
         for log_id, counts in settlement.counted.items():
             sync_logs.add_pushed(connection, log_id, counts)
 
@@ -173,7 +196,9 @@ class PushRecorder:
         rejects.record_push(
             self._connection,
             [
-                rejects.PushReject(row.local_id, row.remote_id, _payload(row.values), row.hash, tuple(row.problems))
+                rejects.PushReject(
+                    row.local_id, row.remote_id, msgspec.json.encode(row.values), row.hash, tuple(row.problems)
+                )
                 for row in refused
             ],
             self._run.ref,
@@ -217,9 +242,6 @@ class PushRecorder:
         if attempt.operation is Operation.CREATE:
             settlement.created[remote_id] = attempt
             return "created"
-        ours, before = attempt.agreed_local or {}, attempt.before or {}
-        after = {name: ours.get(name) for name in before}
-        settlement.entries.append(Entry(remote_id, attempt.local_id, "push", "updated", before, after))
         return "updated"
 
     def _deleted(self, attempt: Attempt, settlement: Settlement) -> str:
@@ -257,7 +279,7 @@ class PushRecorder:
                 rejects.PushReject(
                     attempt.local_id,
                     attempt.remote_id,
-                    _payload(attempt.request),
+                    bytes(attempt.request),
                     attempt.local_hash,
                     problems or (FieldProblem("", "vendor", "The vendor refuses the record and does not say why."),),
                 )
@@ -298,36 +320,45 @@ class PushRecorder:
         versions, batch = self._understood(records)
         found = {name: VendorState(name, version, when, {}) for name, (version, when) in versions.items()}
         if batch is not None and batch.count and self._reader is not None:
-            with self._connection.transaction():
-                found |= {state.remote_id: state for state in self._reader.read(batch)}
+            reader = self._reader
+            found |= {state.remote_id: state for state in self._carefully(lambda: reader.read(batch))}
         return found
+
+    def versions(self, records: Sequence[tuple[bytes, str]]) -> dict[str, str | None]:
+        """The version of each record by its id, and nothing else of it."""
+        return dict(self.identify(raw) for raw, _ in records)
 
     def _understood(self, records: Sequence[tuple[bytes, str]]) -> tuple[Versions, Batch | None]:
         """The version of each record, and those that the mapping takes as they are staged (None: nothing is pulled)."""
         versions: Versions = {}
-        heads: dict[str, tuple[str | None, ...]] = {}
-        rows: list[tuple[str | None, ...]] = []
+        taken: list[tuple[bytes, str]] = []
+        heads: list[tuple[str | None, ...]] = []
+        lines: list[str] = []
         children: list[list[tuple[str | None, ...]]] = [[] for _ in self._program.children] if self._program else []
+        identify, instant, programs = self.identify, self._connector.instant, self._programs
         for raw, zone in records:
-            remote_id, version = self.identify(raw)
-            when = self._connector.instant(version, zone=zone) if version else None
+            remote_id, version = identify(raw)
+            when = instant(version, zone=zone) if version else None
             is_new = remote_id not in versions
             versions[remote_id] = (version, when)
             if self._program is None or not is_new:
                 continue
+            program = programs.get(zone) or self._in_zone(self._program, zone)
             try:
-                values, lines = self._in_zone(self._program, zone).map_record(raw)
+                line, child_lines = program.map_line(raw)
             except RecordRejected:
                 continue
-            heads[remote_id] = (remote_id, "0", version, when.isoformat() if when else None)
-            rows.append(values)
-            for child, child_rows in zip(children, lines, strict=True):
-                child.extend([(str(len(rows)), *line) for line in child_rows])
+            taken.append((raw, zone))
+            heads.append((remote_id, "0", version, when.isoformat() if when else None))
+            lines.append(line)
+            for child, child_rows in zip(children, child_lines, strict=True):
+                child.extend([(str(len(lines)), *row) for row in child_rows])
         if self._program is None:
             return versions, None
-        return versions, Batch(
-            len(rows), copy_text(list(heads.values())), copy_text(rows), [copy_text(child) for child in children]
-        )
+        text = copy_lines(lines, columns=len(self._program.columns))
+        if text is None:  # some value looks like our own separators
+            text = copy_text([self._in_zone(self._program, zone).map_record(raw).values for raw, zone in taken])
+        return versions, Batch(len(lines), copy_text(heads), text, [copy_text(child) for child in children])
 
     def _in_zone(self, program: PullProgram, zone: str) -> PullProgram:
         """The program for records whose naive times are in `zone`; compiled once for each zone."""
@@ -338,7 +369,7 @@ class PushRecorder:
 
 def _agreed_later(attempt: Attempt, state: VendorState) -> Texts:
     """What the vendor made of our values, as far as a record tells that somebody may have changed since the write."""
-    ours, is_new = attempt.agreed_local or {}, attempt.operation is Operation.CREATE
+    ours, is_new = attempt.ours, attempt.operation is Operation.CREATE
     return agreed_when_read(ours, state.values, ours if is_new else attempt.before or {})
 
 
@@ -346,7 +377,7 @@ def _unread(attempt: Attempt, result: WriteResult) -> WriteResult:
     """The outcome of a write that was done, before it is known what the vendor made of it."""
     if result.outcome is not Outcome.DONE or result.record is not None or attempt.operation is Operation.DELETE:
         return result
-    return replace(result, outcome=Outcome.UNKNOWN)
+    return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN)
 
 
 def taken_over(run: SyncRun) -> AlreadyRunning:
@@ -358,28 +389,4 @@ def taken_over(run: SyncRun) -> AlreadyRunning:
 
 
 def _created(remote_id: str, attempt: Attempt) -> Entry:
-    return Entry(remote_id, attempt.local_id, "push", "created", before=None, after=attempt.agreed_local)
-
-
-def _payload(value: Any) -> bytes:
-    """A row or a request as it is kept with its reject."""
-    return json.dumps(value, default=str, ensure_ascii=False).encode()
-
-
-def attempt_of(outgoing: Outgoing, request: dict[str, Any], *, key: str, external_id: str | None) -> Attempt:
-    """An attempt at what is to be sent; `request` is that, decoded.
-
-    `external_id`: the path of the field that will tell who made the record.
-    """
-    if external_id is not None and outgoing.operation is Operation.CREATE:
-        plant(request, parse_path(external_id), key)
-    return Attempt(
-        local_id=outgoing.local_id,
-        remote_id=outgoing.remote_id,
-        operation=outgoing.operation,
-        idempotency_key=key,
-        request=request,
-        agreed_local=outgoing.values,
-        local_hash=outgoing.hash,
-        before=outgoing.before,
-    )
+    return Entry(remote_id, attempt.local_id, "push", "created", before=None, after=attempt.ours)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import structlog
 
@@ -29,12 +30,14 @@ def scan(
     *,
     version: str,
     writes: frozenset[Operation],
+    counters: bool,
     ids: Sequence[str] | None = None,
 ) -> Scanned:
     """Find the changed rows and land them, in one snapshot of the database; the same run scans once.
 
     `version` of the mapping: rows that it could not send are left out until it changes. `writes`: what may be done at
-    the vendor; nothing else is found. `ids`: look at these only.
+    the vendor; nothing else is found. `counters`: the mapping has some, which are sent as what they grew by. `ids`:
+    look at these only.
     """
     done = landing.scanned()
     if done is not None:
@@ -46,14 +49,20 @@ def scan(
         horizon = store.horizon(connection)
         with store.snapshot(connection):
             changed = store.changed_rows(
-                connection, tracked, run.config_id, since=run.window.since, ids=ids, version=version
+                connection,
+                tracked,
+                run.config_id,
+                since=run.window.since,
+                ids=ids,
+                version=version,
+                whole=counters,
             )
             gone = store.gone_rows(connection, tracked, run.config_id, ids=ids, version=version)
             for rows in (changed, gone if Operation.DELETE in writes else iter(())):
                 for batch in _batched(rows):
                     batches += 1
                     changes = [change for row in batch if (change := _change(row)).operation in writes]
-                    counted.update(change.operation for change in changes)
+                    counted.update([change.operation for change in changes])
                     landing.put_changes(batches, ChangeBatch(changes))
     scanned = Scanned(
         batches=batches,
@@ -68,13 +77,7 @@ def scan(
 
 
 def _batched(rows: Iterator[LocalRow]) -> Iterator[Sequence[LocalRow]]:
-    batch: list[LocalRow] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) >= BATCH_ROWS:
-            yield batch
-            batch = []
-    if batch:
+    while batch := list(islice(rows, BATCH_ROWS)):
         yield batch
 
 
@@ -83,13 +86,13 @@ def _change(row: LocalRow) -> LocalChange:
     if row.values is None:
         operation = Operation.DELETE
     return LocalChange(
-        operation=operation,
-        local_id=row.local_id,
-        remote_id=row.remote_id,
-        version=row.version,
-        values=row.values,
-        agreed_local=row.agreed_local,
-        agreed_remote=row.agreed_remote,
-        hash=row.hash,
-        modified_at=row.modified_at,
+        operation,
+        row.local_id,
+        row.remote_id,
+        row.version,
+        row.agreed_local,
+        row.agreed,
+        row.agreed_remote,
+        row.hash,
+        row.values,
     )

@@ -27,8 +27,10 @@ from erpflow.errors import (
     VendorUnavailable,
 )
 from erpflow.mapping.model import Mapping as EntityMapping
+from erpflow.mapping.paths import Path, parse_path, plant
 from erpflow.store import acknowledge, attempts, locks, sync_logs
 from erpflow.store import push as store
+from erpflow.store.acknowledge import VendorState
 from erpflow.store.attempts import Attempt, Settled
 from erpflow.store.database import Database
 from erpflow.store.pull import Connection
@@ -36,8 +38,8 @@ from erpflow.store.push import Tie
 from erpflow.store.sync_logs import SyncRun
 from erpflow.sync.natural_key import NaturalKey
 from erpflow.sync.push_landing import Outgoing, RequestBatch
-from erpflow.sync.push_map import decode
-from erpflow.sync.push_record import DUPLICATE, PushRecorder, Settlement, attempt_of, taken_over
+from erpflow.sync.push_map import decode, encode, texts_of
+from erpflow.sync.push_record import DUPLICATE, PushRecorder, Settlement, taken_over
 from erpflow.vocabulary import Counts, Operation, RemoteId
 
 log = structlog.get_logger(__name__)
@@ -45,19 +47,24 @@ log = structlog.get_logger(__name__)
 NOTHING_DONE = (AuthFailed, PermissionDenied, RateLimited, VendorUnavailable, ProtocolError)
 """What `SupportsWrites.write` raises when no change of the call can have been done."""
 
+KEY_BYTES = 16
+
 PATIENCE = 3
 """Batches in a row of which nothing comes through, before no more is sent."""
 
 Connect = Callable[[], AbstractContextManager[Connector]]
 MakeRecorder = Callable[[Connection], PushRecorder]
 OnSent = Callable[[Counts], None]
-Shapes = dict[str, dict[str, Any]]
+Versions = Mapping[str, str | None]
+Shape = dict[str, Any]
+Shapes = dict[str, Shape]
 """What is sent of each row of a batch in the vendor's shape, by local id."""
 
 
-def new_key() -> str:
-    """An idempotency key: it travels to the vendor, where it may become the external id of a record."""
-    return f"erp-{token_hex(16)}"
+def new_keys(count: int) -> list[str]:
+    """Idempotency keys: they travel to the vendor, where they may become the external ids of records."""
+    digits = token_hex(KEY_BYTES * count)
+    return [f"erp-{digits[start : start + 2 * KEY_BYTES]}" for start in range(0, len(digits), 2 * KEY_BYTES)]
 
 
 @dataclass(slots=True)
@@ -172,18 +179,19 @@ class _Crew:
             self._stop.set()
 
     def _note(self, settlement: Settlement) -> None:
+        counts = settlement.counts
         with self._lock:
             self.sent.reread += settlement.reread
             self.sent.unknown += settlement.unknown
             self.sent.unsent += settlement.unsent
-            self.sent.settled += settlement.counts.read
-            if settlement.counts.read or settlement.reread:
+            self.sent.settled += counts.read
+            if counts.read or settlement.reread:
                 self._failures = 0
             elif settlement.unknown or settlement.unsent:
                 self._failures += 1
             if self._failures >= PATIENCE:
                 self._stop.set()  # the vendor is down, and not only hard of hearing
-            self._on_sent(settlement.counts)
+            self._on_sent(counts)
 
 
 class Courier:
@@ -201,6 +209,8 @@ class Courier:
         self._recorder = sender.make_recorder(connection)
         connector: Connector = vendor  # type: ignore[assignment]  # a protocol beside the class
         self._spec = connector.spec.entities[sender.run.entity]
+        external_id = sender.mapping.remote.external_id
+        self._external_id = parse_path(external_id) if external_id is not None else None
 
     def deliver(self, batch: RequestBatch) -> Settlement:
         """Record, send, record. Raises what the vendor's connector raises; nothing is sent twice for it."""
@@ -211,7 +221,7 @@ class Courier:
                     if sync_logs.note_batch(connection, run.log_id, batch.number):
                         self._recorder.refuse(batch.refused)
                         self._recorder.refresh(batch.unchanged)
-            requests = [each for each in batch.requests if (each.local_id, each.operation.value) not in self._done]
+            requests = [each for each in batch.requests if (each.local_id, each.operation) not in self._done]
             if not requests:
                 return Settlement()
             moved, standing = self._standing(requests)
@@ -241,17 +251,21 @@ class Courier:
     def _stands(self, each: Outgoing, tie: Tie | None) -> bool:
         if each.operation is Operation.CREATE or tie is None:
             return each.operation is Operation.CREATE and tie is None
-        never_agreed = self._run.is_two_way and each.agreed_remote is None
+        never_agreed = self._run.is_two_way and not each.agreed
         is_same = (tie.remote_id, tie.version) == (each.remote_id, each.version)
         return is_same and tie.status in ("synced", "pending") and not never_agreed
 
     def _send(self, requests: Sequence[Outgoing], shapes: Shapes) -> Settlement:
         connection, run = self._connection, self._run
-        external_id = self._mapping.remote.external_id
-        made = [attempt_of(each, shapes[each.local_id], key=new_key(), external_id=external_id) for each in requests]
+        made = [
+            self._attempt(each, shapes[each.local_id], key)
+            for each, key in zip(requests, new_keys(len(requests)), strict=True)
+        ]
         if not attempts.record(connection, made, run.ref, token=self._token):
             raise taken_over(run)
-        changes = [self._change(each, attempt) for each, attempt in zip(requests, made, strict=True)]
+        changes = [
+            self._change(each, shapes[each.local_id], attempt) for each, attempt in zip(requests, made, strict=True)
+        ]
         try:
             results = self._vendor.write(run.entity, changes)
         except NOTHING_DONE:
@@ -261,20 +275,35 @@ class Courier:
             raise
         results = self._linked(made, results)
         settlement = self._recorder.settle(made, results, self._vendor)
-        with connection.transaction():
-            self._recorder.record(settlement, token=self._token)
+        self._recorder.record(settlement, token=self._token)
         return settlement
 
-    def _change(self, outgoing: Outgoing, attempt: Attempt) -> Change:
+    def _attempt(self, outgoing: Outgoing, shape: Shape, key: str) -> Attempt:
+        """An attempt at what is to be sent. A new record carries its key, where the mapping says, in the shape too."""
+        request = outgoing.request
+        if self._external_id is not None and outgoing.operation is Operation.CREATE:
+            request = _with_key(request, shape, self._external_id, key)
+        return Attempt(
+            outgoing.local_id,
+            outgoing.remote_id,
+            outgoing.operation,
+            key,
+            msgspec.Raw(request),
+            msgspec.Raw(outgoing.values) if outgoing.values is not None else None,
+            outgoing.hash,
+            outgoing.before,
+        )
+
+    def _change(self, outgoing: Outgoing, shape: Shape, attempt: Attempt) -> Change:
         operation = outgoing.operation
-        if operation is Operation.DELETE and attempt.request:
+        if operation is Operation.DELETE and shape:
             operation = Operation.UPDATE  # a soft delete: the vendor's record is marked
         return Change(
-            operation=operation,
-            idempotency_key=attempt.idempotency_key,
-            remote_id=RemoteId(outgoing.remote_id) if outgoing.remote_id is not None else None,
-            values=attempt.request,
-            version=outgoing.version if self._run.is_two_way else None,
+            operation,
+            attempt.idempotency_key,
+            RemoteId(outgoing.remote_id) if outgoing.remote_id is not None else None,
+            shape,
+            outgoing.version if self._run.is_two_way else None,
         )
 
     def _sort_out(self, requests: Sequence[Outgoing]) -> tuple[list[Outgoing], list[Outgoing]]:
@@ -283,19 +312,26 @@ class Courier:
         if not known or self._spec.checks_version or not self._run.is_two_way:
             return [], list(requests)
         records = self._recorder.read([each.remote_id or "" for each in known], self._vendor)
-        states = self._recorder.states(records)
-        stale = []
-        for each in known:
-            state = states.get(each.remote_id or "")
-            if state is None:
-                moved = each.operation is not Operation.DELETE
-            elif each.version is not None and state.version is not None:
-                moved = state.version != each.version
-            else:
-                moved = dict(state.values) != each.agreed_remote
-            if moved:
-                stale.append(each)
-        return stale, [each for each in requests if each not in stale]
+        versions = self._recorder.versions(records)
+        states: dict[str, VendorState] = {}
+        if any(each.version is None for each in known):
+            states = self._recorder.states(records)
+        stale: list[Outgoing] = []
+        fresh: list[Outgoing] = []
+        for each in requests:
+            moved = each.remote_id is not None and self._has_moved(each, versions, states)
+            (stale if moved else fresh).append(each)
+        return stale, fresh
+
+    @staticmethod
+    def _has_moved(each: Outgoing, versions: Versions, states: Mapping[str, VendorState]) -> bool:
+        """Whether a record is not what it was when its row was looked at, by its version, or else by its values."""
+        name = each.remote_id or ""
+        if name not in versions:
+            return each.operation is not Operation.DELETE
+        if each.version is not None:
+            return versions[name] != each.version
+        return dict(states[name].values) != (texts_of(each.agreed_remote) if each.agreed_remote is not None else None)
 
     def _meet(self, requests: Sequence[Outgoing], shapes: Shapes) -> tuple[list[tuple[str, str]], list[Outgoing]]:
         """Rows whose record is at the vendor already, by natural key, and belongs to nobody here: they are merged.
@@ -321,12 +357,14 @@ class Courier:
 
         It is read and merged then, as if both sides had created it. Which it is, is looked up for the whole call.
         """
+        linked = list(results)
+        if not any(result.problems for result in results):
+            return linked
         keys = {
             place: key
             for place, (attempt, result) in enumerate(zip(made, results, strict=True))
-            if _is_duplicate(attempt, result) and (key := self._key_of(attempt.request))
+            if _is_duplicate(attempt, result) and (key := self._key_of(attempt.sent))
         }
-        linked = list(results)
         if not keys:
             return linked
         found = dict(zip(keys, self._vendor.find(self._run.entity, list(keys.values())), strict=True))
@@ -341,15 +379,25 @@ class Courier:
         return linked
 
 
+def _with_key(request: bytes, shape: Shape, path: Path, key: str) -> bytes:
+    """What is sent with the key in its place, as JSON; `shape` is the same, and gets it too."""
+    if len(path) > 1 or path[0] in shape or not shape:
+        plant(shape, path, key)
+        return encode(shape)
+    shape[path[0]] = key  # type: ignore[index]  # a record is an object: the first step is a name
+    return b'%b,%b:"%b"}' % (request[:-1], encode(path[0]), key.encode())
+
+
 def _is_duplicate(attempt: Attempt, result: WriteResult) -> bool:
     """Whether the vendor refused to make a record because it has one like it."""
-    is_refused = result.outcome is Outcome.REJECTED and attempt.operation is Operation.CREATE
-    return is_refused and any(problem.rule == DUPLICATE for problem in result.problems)
+    if result.outcome is not Outcome.REJECTED or attempt.operation is not Operation.CREATE:
+        return False
+    return any(problem.rule == DUPLICATE for problem in result.problems)
 
 
 def _as_update(outgoing: Outgoing, remote_id: str) -> Outgoing:
     """A create as the update of a record that was met."""
-    values = outgoing.values or {}
+    values = texts_of(outgoing.values) if outgoing.values is not None else {}
     return msgspec.structs.replace(
         outgoing, operation=Operation.UPDATE, remote_id=remote_id, before=values, after=values
     )

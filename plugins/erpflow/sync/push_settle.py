@@ -67,8 +67,7 @@ class Settler:
             self._wait(open_ones)
             results = self._look_up(open_ones)
             settlement = self._recorder.settle(open_ones, results, self._vendor)
-            with self._connection.transaction():
-                self._recorder.record(settlement, token=None)
+            self._recorder.record(settlement, token=None)
             for log_id, made in settlement.outcomes.items():
                 total.count(made, log_id)
             total.reread += settlement.reread
@@ -118,13 +117,13 @@ class Settler:
 
     def _key(self, attempt: Attempt) -> dict[str, Any]:
         external_id = self._mapping.remote.external_id
-        return {external_id: attempt.idempotency_key} if external_id is not None else self._key_of(attempt.request)
+        return {external_id: attempt.idempotency_key} if external_id is not None else self._key_of(attempt.sent)
 
     def _create(self, attempt: Attempt, found: list[RemoteId] | None) -> WriteResult:
         if attempt.remote_id is not None:  # the vendor had said so, and only its record is still to be read
             return WriteResult(Outcome.DONE, RemoteId(attempt.remote_id))
         if self._is_repeatable():
-            change = Change(Operation.CREATE, attempt.idempotency_key, None, attempt.request)
+            change = Change(Operation.CREATE, attempt.idempotency_key, None, attempt.sent)
             return self._vendor.write(self._run.entity, [change])[0]
         if found is None:
             return _unclear(attempt, "it carries neither an external id nor a natural key")
@@ -141,7 +140,7 @@ class Settler:
         remote_id = RemoteId(attempt.remote_id or "")
         if now is None:
             return WriteResult(Outcome.NOT_SENT)
-        ours, changed = attempt.agreed_local or {}, attempt.before or {}
+        ours, changed = attempt.ours, attempt.before or {}
         # What cannot be compared (a field that is only pushed) is sent again: an update sent twice does what once does.
         done = all(name in now and is_echo(ours.get(name), now[name]) for name in changed)
         return WriteResult(Outcome.DONE if done else Outcome.NOT_SENT, remote_id)
@@ -150,7 +149,7 @@ class Settler:
         if record is None:
             return WriteResult(Outcome.DONE, RemoteId(attempt.remote_id or ""))
         flag = self._mapping.remote.deleted
-        if attempt.request and flag is not None:
+        if attempt.sent and flag is not None:
             found: Any = decode(record)
             if str(dig(found, parse_path(flag.path))) == str(flag.value):
                 return WriteResult(Outcome.DONE, RemoteId(attempt.remote_id or ""))
@@ -163,7 +162,7 @@ def _unclear(attempt: Attempt, why: str) -> WriteResult:
         Outcome.REJECTED,
         problems=(
             FieldProblem(
-                field=",".join(sorted(attempt.request)),
+                field=",".join(sorted(attempt.sent)),
                 rule=DUPLICATE,
                 message=f"It is not known whether row {attempt.local_id} was created at the vendor: {why}.",
             ),
