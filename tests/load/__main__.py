@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make load ARGS=…", description=__doc__)
     parser.add_argument("--per-minute", type=int, default=10_000, help="requests (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=3.0, help="(default: %(default)s)")
+    parser.add_argument("--system", dest="systems", action="append", choices=SYSTEMS, help="(default: all three)")
     parser.add_argument("--no-kills", action="store_true", help="only the load")
     parser.add_argument("--in-airflow", action="store_true", help="send to Airflow's own API server; it is not killed")
     return parser.parse_args()
@@ -49,15 +50,15 @@ def options() -> argparse.Namespace:
 class Stack:
     """A demo in the background, with what is needed to call it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, systems: Sequence[str]) -> None:
         self.home = home
         self.port = free_port()
         self.output = home / "demo.txt"
         own = {name: value for name, value in os.environ.items() if not name.startswith(("ERPFLOW_", "AIRFLOW"))}
-        systems = [word for system in SYSTEMS for word in ("--system", system)]
+        words = [word for system in systems for word in ("--system", system)]
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "stack", "demo", *systems, "--port", str(self.port)],
+                [sys.executable, "-m", "stack", "demo", *words, "--port", str(self.port)],
                 cwd=PROJECT, env={**own, "ERPFLOW_HOME": str(home)}, stdin=subprocess.DEVNULL, stdout=out,
                 stderr=subprocess.STDOUT,
             )  # fmt: skip
@@ -150,15 +151,17 @@ def draining(stack: Stack) -> int | None:
 
 
 @contextmanager
-def killing(stack: Stack, server: Server | None, seconds: float, told: list[str]) -> Iterator[None]:
+def killing(stack: Stack, server: Server | None, seconds: float, sent: Sent, told: list[str]) -> Iterator[None]:
     """Kill the server a third of the way in, and the drain at two thirds."""
 
     def kill() -> None:
         time.sleep(seconds / 3)
         if server is not None:
+            down = time.monotonic()
             server.kill()
             server.start()
-            told.append("the server was killed with kill -9, and started again")
+            sent.outages.append((down, time.monotonic()))
+            told.append(f"the server was killed with kill -9, and back {time.monotonic() - down:.0f} s later")
         time.sleep(seconds / 3)
         if (pid := draining(stack)) is not None:
             os.kill(pid, signal.SIGKILL)
@@ -199,7 +202,7 @@ def main() -> int:
         Path(folder).chmod(0o711)
         home = Path(folder) / "home"
         home.mkdir()
-        stack = Stack(home)
+        stack = Stack(home, given.systems or SYSTEMS)
         server = None if given.in_airflow else Server(stack)
         try:
             return _run(given, stack, server, seconds)
@@ -219,7 +222,7 @@ def _run(given: argparse.Namespace, stack: Stack, server: Server | None, seconds
         if given.no_kills:
             asyncio.run(send(addresses, per_second=given.per_minute / 60, seconds=seconds, sent=sent))
         else:
-            with killing(stack, server, seconds, told):
+            with killing(stack, server, seconds, sent, told):
                 asyncio.run(send(addresses, per_second=given.per_minute / 60, seconds=seconds, sent=sent))
     waiting = "SELECT count(*) FROM erpflow.erp_webhook_events WHERE state = 'received'"
     began = time.monotonic()
@@ -228,9 +231,9 @@ def _run(given: argparse.Namespace, stack: Stack, server: Server | None, seconds
     states = dict(stack.rows("SELECT state, count(*) FROM erpflow.erp_webhook_events GROUP BY 1"))
     missing = set(sent.acknowledged) - {row[0] for row in stack.rows("SELECT id::text FROM erpflow.erp_webhook_events")}
     told += [
-        f"{len(sent.seconds):,} answers, {sent.repeated:,} requests sent again, refused: {sent.refused or 'none'}",
+        f"{len(sent.answers):,} answers, {sent.repeated:,} requests sent again, refused: {sent.refused or 'none'}",
         f"answer: p50 {sent.percentile(0.5) * 1000:.0f} ms, p99 {sent.percentile(0.99) * 1000:.0f} ms, "
-        f"longest {max(sent.seconds) * 1000:.0f} ms",
+        f"longest {sent.percentile(1) * 1000:.0f} ms, but for the time that the server was down",
         f"receipt to row: p50 {probe.percentile(0.5):.2f} s, p95 {probe.percentile(0.95):.2f} s, "
         f"{len(probe.seconds)} times",
         f"inbox: {sum(states.values()) - before:,} events, {states}; empty {settled:.0f} s after the last one",

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 CONNECTIONS = 24
 AGAIN_AFTER_S = 1.0
 PATIENCE_S = 10.0
+CATCHES_UP_S = 10.0
+"""After an outage everybody sends at once what was refused meanwhile."""
 
 Signed = tuple[bytes, dict[str, str]]
 
@@ -30,17 +32,24 @@ class Address:
 
 @dataclass(slots=True)
 class Sent:
-    """What came of the requests: seconds until each answer, event ids that were acknowledged, and what went wrong."""
+    """What came of the requests: when each was due and the seconds until its answer, event ids that were acknowledged.
 
-    seconds: list[float] = field(default_factory=list)
+    `outages`: from when until when the server was down, by the same clock; whoever was due then had to wait.
+    """
+
+    answers: list[tuple[float, float]] = field(default_factory=list)
+    outages: list[tuple[float, float]] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     repeated: int = 0
     refused: dict[int, int] = field(default_factory=dict)
 
     def percentile(self, share: float) -> float:
-        """The answer time that so large a share of the requests kept within, in seconds."""
-        ordered = sorted(self.seconds)
+        """The answer time that so large a share of the requests kept within, in seconds, while there was a server."""
+        ordered = sorted(seconds for due, seconds in self.answers if not self._met_an_outage(due))
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+    def _met_an_outage(self, due: float) -> bool:
+        return any(down - PATIENCE_S < due < up + CATCHES_UP_S for down, up in self.outages)
 
 
 async def send(addresses: Sequence[Address], *, per_second: float, seconds: float, sent: Sent) -> None:
@@ -74,7 +83,7 @@ async def _work(waiting: asyncio.Queue[tuple[float, str, Signed]], sent: Sent) -
                 sent.repeated += 1
                 due = time.monotonic() + AGAIN_AFTER_S  # the next try is a request of its own
                 await asyncio.sleep(AGAIN_AFTER_S)
-        sent.seconds.append(time.monotonic() - due)
+        sent.answers.append((due, time.monotonic() - due))
         if status == 202:
             sent.acknowledged.extend(json.loads(body)["event_ids"])
         else:
