@@ -6,7 +6,6 @@ import itertools
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,10 @@ from erpflow.errors import ConfigError, SignatureInvalid
 from erpflow.store import webhook_events, webhook_lanes, webhooks
 from erpflow.store.cipher import Cipher
 from erpflow.store.database import Database
+from erpflow.store.listing import Listing, Row, page
+from erpflow.store.tenancy import TenantDatabase
 from erpflow.store.tenants import add_tenant
-from erpflow.store.webhook_events import EventFilter, NewEvent
+from erpflow.store.webhook_events import NewEvent
 from erpflow.store.webhooks import WebhookFacts
 from erpflow.vocabulary import DEFAULT_TENANT, ConnectionId, TenantId, WebhookEventState
 from erpflow.webhooks.receive import receive
@@ -41,6 +42,18 @@ def inbox(database: Database, tmp_path: Path) -> Inbox:
 def new(key: str, **facts: Any) -> NewEvent:
     defaults: dict[str, Any] = {"event_type": "t", "entity": "customer", "remote_id": "C1", "body": b"{}"}
     return NewEvent(key=key, **(defaults | facts))
+
+
+def listed(
+    database: Database, what: Listing, *, tenant_id: TenantId = DEFAULT_TENANT, limit: int = 100, **wanted: Any
+) -> tuple[list[Row], str | None]:
+    """A page of a tenant's list, as the API reads it."""
+    tenanted = TenantDatabase(lambda: database)
+    try:
+        with tenanted.session(tenant_id) as connection:
+            return page(connection, what, limit=limit, **wanted)
+    finally:
+        tenanted.close()
 
 
 # -- events --------------------------------------------------------------------------------------------------------
@@ -155,41 +168,36 @@ def test_the_list_is_read_in_pages_the_newest_first_and_misses_none_of_one_momen
         with inbox.database.session() as connection:
             events = [new(f"{number}/{each}", remote_id=f"C{number}{each}") for each in range(4)]
             webhook_events.insert(connection, inbox.webhook.id, events, headers={})
-    seen: list[Any] = []
-    after = None
-    with inbox.database.session() as connection:
-        while page := webhook_events.list_events(
-            connection,
-            tenant_id=DEFAULT_TENANT,
-            only=EventFilter(webhook_id=inbox.webhook.id),
-            after=after,
-            limit=5,
-        ):
-            seen += page
-            after = (page[-1].received_at, page[-1].id)
-    assert len({each.id for each in seen}) == len(seen) == 12
-    assert [each.received_at for each in seen] == sorted((each.received_at for each in seen), reverse=True)
+    seen: list[Row] = []
+    after: str | None = None
+    while True:
+        rows, after = listed(inbox.database, webhook_events.LISTING, webhook_id=inbox.webhook.id, after=after, limit=5)
+        seen += rows
+        if after is None:
+            break
+    assert len({each["id"] for each in seen}) == len(seen) == 12
+    moments = [each["received_at"] for each in seen]
+    assert moments == sorted(moments, reverse=True)
 
 
 @pytest.mark.parametrize(
     ("only", "found"),
     [
-        (EventFilter(), {"a", "b", "c"}),
-        (EventFilter(state=WebhookEventState.PARKED), {"b"}),
-        (EventFilter(entity="order"), {"c"}),
-        (EventFilter(event_type="other"), {"b"}),
-        (EventFilter(entity="order", event_type="other"), set()),
+        ({}, {"a", "b", "c"}),
+        ({"state": "parked"}, {"b"}),
+        ({"entity": "order"}, {"c"}),
+        ({"event_type": "other"}, {"b"}),
+        ({"entity": "order", "event_type": "other"}, set()),
     ],
 )
-def test_the_list_holds_only_what_is_asked_for(inbox: Inbox, only: EventFilter, found: set[str]) -> None:
+def test_the_list_holds_only_what_is_asked_for(inbox: Inbox, only: dict[str, str], found: set[str]) -> None:
     parked = WebhookEventState.PARKED
     events = [new("a"), new("b", event_type="other", state=parked, error="x"), new("c", entity="order")]
     with inbox.database.session() as connection:
         kept = webhook_events.insert(connection, inbox.webhook.id, events, headers={"h": "1"})
         names = dict(zip([each.event_id for each in kept], "abc", strict=True))
-        mine = replace(only, webhook_id=inbox.webhook.id)
-        listed = webhook_events.list_events(connection, tenant_id=DEFAULT_TENANT, only=mine)
-        assert {names[each.id] for each in listed} == found
+        rows, _ = listed(inbox.database, webhook_events.LISTING, webhook_id=inbox.webhook.id, **only)
+        assert {names[each["id"]] for each in rows} == found
         whole = webhook_events.get_event(connection, kept[0].event_id, tenant_id=DEFAULT_TENANT)
     assert whole is not None
     assert (whole[0].id, whole[1:]) == (kept[0].event_id, ({"h": "1"}, b"{}"))
@@ -200,10 +208,10 @@ def test_a_tenant_sees_replays_and_changes_nothing_of_another(inbox: Inbox) -> N
     with inbox.database.session() as connection:
         other = add_tenant(connection, "other", name="Other").id
         facts = WebhookFacts(name="x", verification=SIGNED, payload={})
-        assert webhook_events.list_events(connection, tenant_id=other) == []
+        assert listed(inbox.database, webhook_events.LISTING, tenant_id=other) == ([], None)
         assert webhook_events.get_event(connection, kept.event_id, tenant_id=other) is None
         assert webhook_events.replay(connection, [kept.event_id], tenant_id=other) == []
-        assert webhooks.list_webhooks(connection, tenant_id=other) == []
+        assert listed(inbox.database, webhooks.LISTING, tenant_id=other) == ([], None)
         assert webhooks.get_webhook(connection, inbox.webhook.id, tenant_id=other) is None
         assert webhooks.change_webhook(connection, inbox.webhook.id, facts, tenant_id=other) is None
         assert not webhooks.set_secret(connection, inbox.webhook.id, "x", tenant_id=other, cipher=CIPHER)
@@ -219,11 +227,6 @@ def add(connection: Any, inbox: Inbox, *, tenant_id: TenantId = DEFAULT_TENANT, 
     chosen = WebhookFacts(**({"name": "second", "verification": SIGNED, "payload": {}} | facts))
     place = ConnectionId(inbox.webhook.connection_id)
     return webhooks.add_webhook(connection, place, chosen, tenant_id=tenant_id, secret=SECRET, cipher=CIPHER)
-
-
-def listed_of(connection: Any, inbox: Inbox) -> list[webhooks.Webhook]:
-    place = ConnectionId(inbox.webhook.connection_id)
-    return webhooks.list_webhooks(connection, tenant_id=DEFAULT_TENANT, connection_id=place)
 
 
 def secrets_of(inbox: Inbox, cipher: Cipher = CIPHER) -> tuple[Any, ...]:
@@ -257,7 +260,7 @@ def test_a_webhook_is_changed_and_keeps_its_secret(inbox: Inbox) -> None:
         changed = webhooks.change_webhook(connection, inbox.webhook.id, facts, tenant_id=DEFAULT_TENANT)
         assert changed is not None
         assert (changed.name, changed.active, changed.verification) == ("other", False, {"scheme": "bearer"})
-        assert len(listed_of(connection, inbox)) == 1
+        assert len(listed(inbox.database, webhooks.LISTING, connection_id=inbox.webhook.connection_id)[0]) == 1
     assert [secret.reveal() for secret in secrets_of(inbox)] == [SECRET]
 
 
@@ -334,7 +337,7 @@ def test_events_from_before_the_inbox_was_drained_are_kept(empty_database: Datab
             " SELECT tenant_id, id, 'k', '' FROM erpflow.erp_webhooks"
         )
     upgrade(empty_database)
-    with empty_database.transaction() as connection:
-        (found,) = webhook_events.list_events(connection, tenant_id=DEFAULT_TENANT)
-        assert webhooks.list_webhooks(connection, tenant_id=DEFAULT_TENANT)[0].payload == {}
-    assert found.state is WebhookEventState.RECEIVED
+    [event_row], _ = listed(empty_database, webhook_events.LISTING)
+    [webhook_row], _ = listed(empty_database, webhooks.LISTING)
+    assert webhook_row["payload"] == {}
+    assert event_row["state"] == WebhookEventState.RECEIVED
