@@ -53,9 +53,7 @@ def send(airflow: Airflow, webhook: dict[str, Any], body: bytes, *, secret: str)
     return requests.post(f"{airflow.demo.url}{path}", data=body, headers=headers, timeout=30)
 
 
-def test_what_a_vendor_tells_is_applied_by_a_run_that_it_woke(
-    airflow: Airflow, record_property: pytest.RecordProperty
-) -> None:
+def test_what_a_vendor_tells_is_applied_by_a_run_that_it_woke(airflow: Airflow) -> None:
     erp = Erp(airflow.demo, token_of(airflow.demo, "admin"))
     ((remote_id, local_id),) = airflow.rows(TIED)
 
@@ -77,8 +75,10 @@ def test_what_a_vendor_tells_is_applied_by_a_run_that_it_woke(
             events.append(receipt.json()["event_id"])
             airflow.until(lambda number=number: is_here(f"API-HOOK-{number}"))
             seconds.append(round(time.monotonic() - began, 2))
-        print(f"from the receipt to the row: {seconds[0]} s with a run to be woken, {seconds[1:]} s while it stays")
-        record_property("receipt_to_row_s", seconds)
+        told = f"from the receipt to the row: {seconds[0]} s with a run to be woken, {seconds[1:]} s while it stays"
+        print(told)  # noqa: T201  (for whoever measures: pytest -s)
+        # Far below it, also on a busy machine: a run for each event would take longer than that.
+        assert sorted(seconds)[1] < 10, told
         again = send(airflow, webhook, body, secret=secret)
         assert (again.status_code, again.json()["new"]) == (202, 0)
         runs = {airflow.rows(RUN_OF, event)[0][0] for event in events}
