@@ -60,10 +60,11 @@ def test_what_a_vendor_tells_is_applied_by_a_run_that_it_woke(airflow: Airflow) 
     def is_here(tax_number: str) -> Any:
         return airflow.rows("SELECT 1 FROM app.customers WHERE id::text = %s AND tax_number = %s", local_id, tax_number)
 
+    before = set(sweeps(airflow))
     with registered(erp) as webhook, unpaused(airflow, DAG_ID):
         assert webhook["url"].startswith(airflow.demo.url)
         secret = webhook["verification_token"]
-        sweeping_ends(airflow)
+        sweeping_ends(airflow, before=before)
         body = rename(airflow, remote_id, "API-HOOK-0")
         assert send(airflow, webhook, body, secret="another").status_code == 401
         seconds, events = [], []
@@ -89,29 +90,34 @@ def test_what_a_vendor_tells_is_applied_by_a_run_that_it_woke(airflow: Airflow) 
             assert airflow.ended(run, DAG_ID) == "success"
 
 
-def sweeping_ends(airflow: Airflow) -> None:
+def sweeps(airflow: Airflow) -> dict[str, str]:
+    """The newest runs of the drain, with their states."""
+    found = airflow.api("GET", f"/dags/{DAG_ID}/dagRuns", limit=100, order_by="-run_after")["dag_runs"]
+    return {run["dag_run_id"]: run["state"] for run in found}
+
+
+def sweeping_ends(airflow: Airflow, *, before: set[str]) -> None:
     """Wait until the sweep that starts once the DAG is unpaused is over, and no other is near."""
-    airflow.until(lambda: airflow.api("GET", f"/dags/{DAG_ID}/dagRuns", state="success")["dag_runs"])
-    active = ["running", "queued"]
-    airflow.until(
-        lambda: (
-            datetime.now(UTC).second in BETWEEN_SWEEPS
-            and not airflow.api("GET", f"/dags/{DAG_ID}/dagRuns", state=active)["dag_runs"]
-        )
-    )
+
+    def is_quiet() -> bool:
+        now = sweeps(airflow)
+        swept = any(state == "success" for run, state in now.items() if run not in before)
+        return swept and not {"running", "queued"} & set(now.values())
+
+    airflow.until(lambda: is_quiet() and datetime.now(UTC).second in BETWEEN_SWEEPS)
 
 
 def test_while_nothing_would_apply_it_an_event_is_kept_and_no_run_queues_up(airflow: Airflow) -> None:
     erp = Erp(airflow.demo, token_of(airflow.demo, "admin"))
     ((remote_id, _),) = airflow.rows(TIED)
+    before = set(sweeps(airflow))
     with registered(erp) as webhook:
         body = rename(airflow, remote_id, "API-HOOK-KEPT")
         receipt = send(airflow, webhook, body, secret=webhook["verification_token"])
         assert receipt.status_code == 202
         [event] = erp.call("GET", "/webhook-events", webhook_id=webhook["id"])["items"]
         assert (event["id"], event["state"]) == (receipt.json()["event_id"], "received")
-        queued = airflow.api("GET", f"/dags/{DAG_ID}/dagRuns", state="queued")["dag_runs"]
-        assert not [run["dag_run_id"] for run in queued if run["dag_run_id"].startswith("webhook__")]
+        assert not [run for run in set(sweeps(airflow)) - before if run.startswith("webhook__")]
         unknown = ask(
             airflow.demo, "POST", f"/api/erp/webhooks/{'0' * 8}-0000-0000-0000-{'0' * 12}/receive", headers={}
         )
