@@ -110,6 +110,7 @@ def sweeping_ends(airflow: Airflow, *, before: set[str]) -> None:
 def test_while_nothing_would_apply_it_an_event_is_kept_and_no_run_queues_up(airflow: Airflow) -> None:
     erp = Erp(airflow.demo, token_of(airflow.demo, "admin"))
     ((remote_id, _),) = airflow.rows(TIED)
+    airflow.api("PATCH", f"/dags/{DAG_ID}", {"is_paused": True})
     before = set(sweeps(airflow))
     with registered(erp) as webhook:
         body = rename(airflow, remote_id, "API-HOOK-KEPT")
