@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 import requests
@@ -39,7 +40,7 @@ BETWEEN_SWEEPS = range(8, 40)
 @contextmanager
 def registered(erp: Erp) -> Iterator[dict[str, Any]]:
     [connection] = erp.call("GET", "/connections", system="erpnext")["items"]
-    made = erp.call("POST", "/webhooks", {"connectionId": connection["id"], "name": "customers"})
+    made = erp.call("POST", "/webhooks", {"connectionId": connection["id"], "name": f"customers {uuid4()}"})
     try:
         yield made
     finally:
