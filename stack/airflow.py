@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from stack.keys import ADMIN, Keys
+from stack.keys import Keys, roles_of
 from stack.ports import HOST
 from stack.processes import GRACE_S, Command
 
@@ -42,7 +42,8 @@ NOT_OURS: Final = ("GitWildMatchPattern", "Using `httpx` with `starlette.testcli
 class Machine:
     """Where one machine's Airflow keeps its files, and the two databases it knows.
 
-    `home` is the state folder, `project` the folder with dags/, plugins/, config/ and include/.
+    `home` is the state folder, `project` the folder with dags/, plugins/, config/ and include/; `users` the role of
+    each by name.
     """
 
     project: Path
@@ -51,6 +52,7 @@ class Machine:
     metadata_url: str = field(repr=False)
     application_url: str = field(repr=False)
     dags: Path | None = None
+    users: Mapping[str, str] = field(default_factory=lambda: roles_of(""))
 
     @property
     def url(self) -> str:
@@ -101,7 +103,7 @@ def _airflow_settings(machine: Machine, keys: Keys) -> dict[str, str]:
         "CORE__EXECUTION_API_SERVER_URL": f"{machine.url}/execution/",
         # getfqdn, the default, asks the name server, which may take seconds where there is none.
         "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in machine.users.items()),
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(keys.passwords_file),
         "API__HOST": HOST,
         "API__PORT": str(machine.port),

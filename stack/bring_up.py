@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,7 @@ from erpflow.store.database import Database
 from stack import airflow
 from stack.airflow import API_SERVER, DAG_PROCESSOR, MIGRATE, SCHEDULER, TRIGGERER, Machine
 from stack.airflow_api import AirflowApi
-from stack.keys import Keys, load_or_make
+from stack.keys import USERS_VARIABLE, Keys, load_or_make, roles_of
 from stack.postgres import ExistingPostgres, postgres_for
 from stack.processes import Processes
 from stack.progress import Progress, step
@@ -49,7 +50,8 @@ class Stack:
         self._dags = dags
         self.progress = progress
         self._postgres = postgres_for(home, tell=progress.note)
-        self._keys: Keys = load_or_make(home / "keys")
+        self._users = roles_of(os.environ.get(USERS_VARIABLE, ""))
+        self._keys: Keys = load_or_make(home / "keys", users=self._users)
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="bring-up")
         self.processes = Processes(cwd=project, secrets=self._keys.values())
         self.machine: Machine
@@ -110,6 +112,7 @@ class Stack:
             metadata_url=metadata,
             application_url=application,
             dags=self._dags,
+            users=self._users,
         )
         self.variables = airflow.environment(self.machine, self._keys)
         self.database = Database(self.machine.application_url, application_name="erpflow demo")

@@ -18,6 +18,7 @@ import pytest
 from stack.ports import free_port
 
 PROJECT = Path(__file__).parents[1]
+USERS = "viewer:viewer,user:user,op:op"
 SYSTEM = "erpnext"  # one of them shows what a demo does, and is up in a fraction of the time
 UP_WITHIN_S = 280
 DOWN_WITHIN_S = 60
@@ -38,8 +39,11 @@ class Demo:
 
     @property
     def password(self) -> str:
+        return self.password_of("admin")
+
+    def password_of(self, user: str) -> str:
         found: dict[str, str] = json.loads((self.home / "keys" / "passwords.json").read_text())
-        return found["admin"]
+        return found[user]
 
     def said(self) -> str:
         return self.output.read_text(encoding="utf-8")
@@ -68,7 +72,7 @@ StartDemo = Callable[..., Demo]
 def _environment(home: Path) -> dict[str, str]:
     """The caller's environment without what would make the demo use somebody else's databases."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("ERPFLOW_", "AIRFLOW"))}
-    return {**own, "ERPFLOW_HOME": str(home)}
+    return {**own, "ERPFLOW_HOME": str(home), "ERPFLOW_DEMO_USERS": USERS}
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Every error erpflow raises on purpose, grouped by what to do next. The retry policy of every task reads this family.
 
-Ask a person: `ConfigError`, `AuthFailed`, `PermissionDenied`, `ProtocolError`, `DeletesNeedApproval`, `SyncsFailed`.
+Ask a person: `ConfigError`, `DagPaused`, `AuthFailed`, `PermissionDenied`, `ProtocolError`, `DeletesNeedApproval`,
+`SyncsFailed`.
 Retry later: `RateLimited` (when it says), `VendorUnavailable`, `DatabaseUnavailable`, `AlreadyRunning`,
 `NotificationFailed`.
 Refuse whoever calls us: `SignatureInvalid`, `PayloadInvalid`.
@@ -22,6 +23,10 @@ class ErpflowError(Exception):
 
 class ConfigError(ErpflowError):
     """A mapping, connection or option is wrong: fail at once, naming file, line and key where there is one."""
+
+
+class DagPaused(ConfigError):
+    """A DAG is paused in Airflow: a run of it would wait for as long as that is so. Nothing was started."""
 
 
 class AuthFailed(ErpflowError):

@@ -194,7 +194,7 @@ def test_a_full_sync_waits_for_each_entity_before_the_next(dags: dict[str, DAG],
     assert dag.schedule is None
 
 
-SERVICE_FILES = ("erpflow_watch.py", "erpflow_outgoing.py", "erpflow_retention.py", "erpflow_webhook_renewal.py")
+SERVICE_FILES = sorted(path.name for path in (PROJECT / "dags").glob("erpflow_*.py"))
 
 
 @pytest.mark.parametrize("file", [*(f"{system}.py" for system in ENTITIES), *SERVICE_FILES])

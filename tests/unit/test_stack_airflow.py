@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def test_everything_listens_on_the_loopback_address(machine: airflow.Machine, ke
 
     assert variables["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert variables["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:18080/execution/"
+
+
+def test_everybody_logs_in_with_a_role_of_their_own(machine: airflow.Machine, keys: Keys) -> None:
+    users = {"admin": "admin", "vera": "viewer"}
+    variables = airflow.environment(replace(machine, users=users), keys, inherited={})
+
+    assert variables["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "admin:admin,vera:viewer"
+    assert airflow.environment(machine, keys, inherited={})["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "admin:admin"
 
 
 def test_no_process_opens_a_port_for_logs(machine: airflow.Machine) -> None:

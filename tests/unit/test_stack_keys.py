@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from cryptography.fernet import Fernet
 
-from stack.keys import load_or_make
+from erpflow.errors import ConfigError
+from stack.keys import load_or_make, roles_of
 
 
 def test_keys_are_made_once(tmp_path: Path) -> None:
@@ -54,3 +56,25 @@ def test_showing_them_shows_nothing(tmp_path: Path) -> None:
     keys = load_or_make(tmp_path)
 
     assert not [secret for secret in keys.values() if secret in repr(keys)]
+
+
+def test_a_user_who_is_new_gets_a_password_and_nobody_elses_changes(tmp_path: Path) -> None:
+    before = load_or_make(tmp_path)
+    keys = load_or_make(tmp_path, users=["vera"])
+
+    assert keys.admin_password == before.admin_password
+    assert json.loads(keys.passwords_file.read_text()) == keys.passwords
+    assert keys.passwords["vera"] in keys.values()
+    assert keys.passwords_file.stat().st_mode & 0o777 == 0o600
+    assert load_or_make(tmp_path, users=["vera"]) == keys
+
+
+def test_users_are_named_with_their_roles() -> None:
+    assert roles_of("") == {"admin": "admin"}
+    assert roles_of("vera:viewer,otto:op") == {"admin": "admin", "vera": "viewer", "otto": "op"}
+
+
+@pytest.mark.parametrize("users", ["vera", "vera:boss", ":op", "vera:op,vera:viewer", "admin:viewer"])
+def test_a_user_without_a_name_or_a_role_of_its_own_is_refused(users: str) -> None:
+    with pytest.raises(ConfigError, match="viewer, user, op, admin"):
+        roles_of(users)

@@ -11,7 +11,7 @@ from airflow.models.dag import DagModel
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.utils.types import DagRunTriggeredByType
 
-from erpflow.errors import ConfigError
+from erpflow.errors import ConfigError, DagPaused
 
 
 class InProcess:
@@ -20,11 +20,11 @@ class InProcess:
     def trigger(self, dag_id: str, *, conf: dict[str, Any], run_id: str, by: str) -> str:
         """Start a run; one of that id that was started before is not started again.
 
-        Raises ConfigError when there is no such DAG, the conf does not fit it, or it is paused: the run would wait.
+        Raises ConfigError when there is no such DAG or the conf does not fit it, DagPaused when the run would wait.
         """
         known = DagModel.get_dagmodel(dag_id)
         if known is not None and known.is_paused:
-            raise ConfigError(f"The DAG {dag_id} is paused in Airflow: its runs wait. Unpause it on its page first.")
+            raise DagPaused(f"The DAG {dag_id} is paused in Airflow: its runs wait. Unpause it on its page first.")
         try:
             trigger_dag(
                 dag_id,

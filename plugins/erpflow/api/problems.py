@@ -21,6 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[type[errors.ErpflowError], HTTPStatus] = {
     errors.ConfigError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.DagPaused: HTTPStatus.CONFLICT,
     errors.RecordRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SignatureInvalid: HTTPStatus.UNAUTHORIZED,
     errors.PayloadInvalid: HTTPStatus.BAD_REQUEST,

@@ -33,7 +33,7 @@ class Orchestrator(Protocol):
     def trigger(self, dag_id: str, *, conf: dict[str, Any], run_id: str, by: str) -> str:
         """Start a run and give its id; one of that id that was started before is not started again.
 
-        Raises ConfigError when there is no such DAG or the conf does not fit it.
+        Raises ConfigError when there is no such DAG or the conf does not fit it, DagPaused when it would wait for ever.
         """
 
     def run_link(self, dag_id: str, run_id: str) -> str | None:
