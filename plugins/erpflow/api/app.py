@@ -134,7 +134,11 @@ def _describe_problem(app: FastAPI) -> None:
         schema = describe()
         if not known:
             schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-            schemas.setdefault("Problem", Problem.model_json_schema())
+            if "Problem" in schemas:
+                raise TypeError(
+                    "Another model is called Problem, as what every endpoint answers errors with: rename it."
+                )
+            schemas["Problem"] = Problem.model_json_schema()
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -47,11 +47,12 @@ class IdempotentRoute(APIRoute):
 
 async def _once(request: Request, key: str, handle: Handler) -> Response:
     caller, around = await identify(request), surroundings_of(request)
+    cipher = around.cipher()
     asked = b"\0".join((request.url.path.encode(), request.url.query.encode(), await request.body()))
 
     def claim() -> idempotency.Earlier | None:
         with around.database.session(caller.tenant_id) as connection:
-            return idempotency.claim(connection, caller.tenant_id, key, asked)
+            return idempotency.claim(connection, caller.tenant_id, key, asked, cipher=cipher)
 
     earlier = await run_in_threadpool(claim)
     if earlier is not None:
@@ -68,7 +69,7 @@ async def _once(request: Request, key: str, handle: Handler) -> Response:
     def settle() -> None:
         with around.database.session(caller.tenant_id) as connection:
             body = bytes(response.body)
-            idempotency.settle(connection, caller.tenant_id, key, status=response.status_code, body=body)
+            idempotency.settle(connection, caller.tenant_id, key, status=response.status_code, body=body, cipher=cipher)
 
     await run_in_threadpool(settle)
     return response

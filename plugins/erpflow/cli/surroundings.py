@@ -29,12 +29,17 @@ from erpflow.services.installation import (
 
 
 def quiet_logs(*, debug: bool) -> None:
-    """Send log events to standard error, and only those somebody at a terminal needs."""
+    """Send log events to standard error, and only those somebody at a terminal needs.
+
+    A traceback is shown without the values of its variables, which structlog would print: secrets are among them.
+    """
     import logging
 
     import structlog
 
+    *before, _ = structlog.get_config()["processors"]
     structlog.configure(
+        processors=[*before, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

@@ -1,4 +1,7 @@
-"""Answers to POSTs that carry an idempotency key: a repetition gets the first answer, and does nothing."""
+"""Answers to POSTs that carry an idempotency key: a repetition gets the first answer, and does nothing.
+
+Some answers show a new key or secret for the only time: all are kept encrypted.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+
+from erpflow.store.cipher import Cipher
 
 # A claim whose request died is worth another try after a while; a settled one is kept for a day.
 _CLAIM: Final = """
@@ -34,18 +39,32 @@ class Earlier:
     body: bytes | None
 
 
-def claim(connection: psycopg.Connection[Any], tenant_id: str, key: str, request: bytes) -> Earlier | None:
-    """Claim a key for a request (method, path and body); what an earlier one left there, if there was one."""
+def claim(
+    connection: psycopg.Connection[Any], tenant_id: str, key: str, request: bytes, *, cipher: Cipher
+) -> Earlier | None:
+    """Claim a key for a request (method, path and body); what an earlier one left there, if there was one.
+
+    Raises ConfigError, with nothing claimed, when the answer could not be kept or cannot be read.
+    """
+    cipher.encrypt("")  # without a key it says so: better now than after the request was done
     digest = hashlib.sha256(request).digest()
     if connection.execute(_CLAIM, {"tenant": tenant_id, "key": key, "digest": digest}).fetchone():
         return None
     row = connection.execute(_FOUND, (tenant_id, key)).fetchone()
-    return Earlier(bytes(row[0]) == digest, row[1], row[2]) if row else Earlier(same=True, status=None, body=None)
+    if row is None:
+        return Earlier(same=True, status=None, body=None)
+    same, body = bytes(row[0]) == digest, None
+    if same and row[2] is not None:
+        what = "The answer to the earlier request with this Idempotency-Key"
+        body = cipher.decrypt(bytes(row[2]).decode(), what=what, otherwise="look whether it was done").encode()
+    return Earlier(same, row[1], body)
 
 
-def settle(connection: psycopg.Connection[Any], tenant_id: str, key: str, *, status: int, body: bytes) -> None:
-    """Keep the answer."""
-    connection.execute(_SETTLE, (status, body, tenant_id, key))
+def settle(
+    connection: psycopg.Connection[Any], tenant_id: str, key: str, *, status: int, body: bytes, cipher: Cipher
+) -> None:
+    """Keep the answer, a JSON text."""
+    connection.execute(_SETTLE, (status, cipher.encrypt(body.decode()).encode(), tenant_id, key))
 
 
 def release(connection: psycopg.Connection[Any], tenant_id: str, key: str) -> None:

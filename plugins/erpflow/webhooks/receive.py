@@ -6,7 +6,7 @@ What is the vendor's is kept, whatever it holds: a body that nobody can read is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -20,7 +20,7 @@ from erpflow.store.webhook_events import Connection, Kept, NewEvent
 from erpflow.store.webhooks import Webhook
 from erpflow.vocabulary import WebhookEventState
 from erpflow.webhooks.payload import payload_of
-from erpflow.webhooks.systems import entity_of, reader_of
+from erpflow.webhooks.systems import entities_of, reader_of
 from erpflow.webhooks.verification import BearerToken, ChannelToken, Headers, Request, verification_of, verify
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,9 @@ do so within seconds. A later one is read again, which does no harm."""
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _MOST_HEADERS: Final = 64
 _NOTHING: Final = ChangeNotice()
+
+Named = Callable[[str], str | None]
+"""Our name of a vendor's entity."""
 
 
 def receive(
@@ -71,7 +74,9 @@ def events_of(
     verify(verification, Request(headers, body, now=now), secrets=secrets)
     stored = _without_token(body, verification) if isinstance(verification, ChannelToken) else body
     bucket = f"{int(now.timestamp()) // SAME_WITHIN_S:x}"
-    return [_event(webhook, notice, stored, bucket=bucket) for notice in _notices(webhook, headers, body, where=where)]
+    named = entities_of(webhook.system)
+    notices = _notices(webhook, headers, body, where=where)
+    return [_event(webhook, notice, stored, named=named, bucket=bucket) for notice in notices]
 
 
 def _notices(webhook: Webhook, headers: Headers, body: bytes, *, where: str) -> list[ChangeNotice]:
@@ -85,9 +90,9 @@ def _notices(webhook: Webhook, headers: Headers, body: bytes, *, where: str) -> 
     return found or [_NOTHING]
 
 
-def _event(webhook: Webhook, notice: ChangeNotice, body: bytes, *, bucket: str) -> NewEvent:
+def _event(webhook: Webhook, notice: ChangeNotice, body: bytes, *, named: Named, bucket: str) -> NewEvent:
     part = notice.part if notice.part is not None else body
-    entity, state, error = _judged(webhook, notice)
+    entity, state, error = _judged(webhook, notice, named=named)
     return NewEvent(
         key=_key(notice, part, bucket),
         event_type=_plain(notice.event_type, LONGEST_WORD),
@@ -100,10 +105,12 @@ def _event(webhook: Webhook, notice: ChangeNotice, body: bytes, *, bucket: str) 
     )
 
 
-def _judged(webhook: Webhook, notice: ChangeNotice) -> tuple[str | None, WebhookEventState, str | None]:
+def _judged(
+    webhook: Webhook, notice: ChangeNotice, *, named: Named
+) -> tuple[str | None, WebhookEventState, str | None]:
     """The entity of an event, and whether it waits for a drain: if not, why."""
     remote = notice.remote or (webhook.entities[0] if len(webhook.entities) == 1 else None)
-    entity = entity_of(webhook.system, remote) if remote and _fits(remote, LONGEST_WORD) else None
+    entity = named(remote) if remote and _fits(remote, LONGEST_WORD) else None
     ignored = _why_ignored(webhook, notice, remote, entity)
     if ignored is not None:
         return entity, WebhookEventState.IGNORED, ignored

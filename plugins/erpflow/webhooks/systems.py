@@ -76,16 +76,17 @@ def reader_of(system: str) -> Read:
     return found.read if found else PayloadPaths().notices
 
 
-def entity_of(system: str, remote: str) -> str | None:
-    """Our name of a vendor's entity; None when the connector has none of that name.
+def entities_of(system: str) -> Callable[[str], str | None]:
+    """What tells our name of a vendor's entity, or None when the connector has none of that name.
 
-    Where there is no connector nothing translates it, and it stays as it is.
+    Where there is no connector nothing translates it, and it stays as it is. Asked once for all events of a request:
+    that there is no connector is found out by looking into every installed package.
     """
     try:
         entities = registry.connector_class(system).spec.entities
     except ConfigError:
-        return remote
-    wanted = remote.casefold()
-    by_remote = (name for name, spec in entities.items() if spec.remote.casefold() == wanted)
-    by_name = (name for name in entities if name.casefold() == wanted)
-    return next(by_remote, None) or next(by_name, None)
+        return lambda remote: remote
+    names = {name.casefold(): name for name in entities}
+    for name, spec in reversed(list(entities.items())):  # of two with one name at the vendor, the first
+        names[spec.remote.casefold()] = name
+    return lambda remote: names.get(remote.casefold())

@@ -50,7 +50,7 @@ class RejectChoice(Body):
         return found if self.connection is None else {**found, "connection_name": self.connection}
 
 
-class Problem(Answer):
+class RefusedValue(Answer):
     """Why one value was refused: the field, the rule it breaks, an excerpt of it, and the sentence for people."""
 
     field: str
@@ -86,7 +86,7 @@ class Reject(Payload):
     attempts: int
     mapping_version: str | None
     reason: str
-    problems: list[Problem]
+    problems: list[RefusedValue]
     payload_bytes: int
     payload_truncated: bool
     first_seen_at: datetime
@@ -98,7 +98,7 @@ class RejectVersion(Payload):
     """The record as it was until some moment (null: as it is now), and what was wrong with it."""
 
     until: datetime | None
-    problems: list[Problem]
+    problems: list[RefusedValue]
 
 
 class RejectInFull(Reject):
