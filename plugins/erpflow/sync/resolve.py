@@ -22,7 +22,7 @@ from erpflow.store.tracked import Tracked
 from erpflow.sync.in_force import mapping_in_force
 from erpflow.sync.merge import LOCAL, REMOTE, Decision, Sides, merge, rules_of
 from erpflow.sync.target import tracked
-from erpflow.vocabulary import ConflictKind, Deletes, FieldConflict, RunRef, SyncConfigId, SyncLogId
+from erpflow.vocabulary import ConflictKind, Deletes, FieldConflict, RunRef, SyncLogId
 
 Texts = Mapping[str, str | None]
 
