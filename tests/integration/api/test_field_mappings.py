@@ -93,6 +93,9 @@ def test_a_template_that_the_tenant_keeps_is_in_force_with_the_next_sync(
     assert "different" not in connected.run("reconcile", "demo", "customer").out
     config = erpnext_api.client.get(where.removesuffix("/field-mappings")).json()
     assert config["mapping_error"] is None
+    kept = erpnext_api.client.get("/api/erp/transform-templates/loud").json()
+    assert kept["used_by"] == ["demo customer"]
+    assert erpnext_api.client.delete("/api/erp/transform-templates/loud").status_code == 409
     changed = erpnext_api.client.put(
         "/api/erp/transform-templates/loud", json={"level": "field", "definition": {"transform": ["trim", "lower"]}}
     )
