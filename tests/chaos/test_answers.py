@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 
-from erpflow.cli.surroundings import engine, quiet_logs
+from erpflow.cli.terminal import quiet_logs
 from erpflow.connectors.erpnext import ENTITIES
+from erpflow.services.installation import engine
 from erpflow.sync import plan as planning
 from erpflow.sync import push_settle
 from erpflow.sync.plan import RunRequest

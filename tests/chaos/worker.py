@@ -13,9 +13,10 @@ from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
-from erpflow.cli.surroundings import database, engine, quiet_logs
+from erpflow.cli.terminal import quiet_logs
 from erpflow.connectors import erpnext
 from erpflow.errors import ErpflowError
+from erpflow.services.installation import database, engine
 from erpflow.store.sync_logs import load_run
 from erpflow.sync.pull import finish
 from erpflow.vocabulary import Direction, SyncLogId

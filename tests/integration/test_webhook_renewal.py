@@ -18,12 +18,12 @@ from erpflow.connectors.registry import build
 from erpflow.connectors.session import build_session
 from erpflow.connectors.zoho_crm import ZohoCrm
 from erpflow.connectors.zoho_crm_notifications import Channel
-from erpflow.services import webhook_setup
-from erpflow.store import webhook_upkeep
+from erpflow.store import webhooks
 from erpflow.store.cipher import Cipher
 from erpflow.store.connections import ErpConnection, add_connection
 from erpflow.store.database import Database
-from erpflow.store.webhook_upkeep import KeptWebhook
+from erpflow.store.webhooks import Webhook
+from erpflow.webhooks import vendor_side
 from tests.contract.sandboxes import sandbox
 from tests.contract.zoho_crm_vendor import SIZES, ZohoOrganisation
 
@@ -52,11 +52,11 @@ class Zoho:
             session.trust_env = False
             yield build("zoho_crm", session, base_url=ZohoCrm.address(account), sleep=lambda _: None)
 
-    def webhook(self) -> KeptWebhook:
+    def webhook(self) -> Webhook:
         with self.database.session() as connection:
             row = connection.execute("SELECT id FROM erpflow.erp_connections").fetchone()
             assert row is not None
-            found = webhook_upkeep.ensure(
+            found = webhooks.ensure_webhook(
                 connection, row[0], "zoho", entities=["customer", "deal"],
                 verification={"scheme": "channel_token", "field": "token"},
             )  # fmt: skip
@@ -64,11 +64,11 @@ class Zoho:
         return found
 
     def set_up(self, *, now: datetime) -> None:
-        url = webhook_setup.receive_url(URL, self.webhook().id)
-        webhook_setup.set_up(self.database, self.webhook(), connect=self.connect, cipher=self.cipher, url=url, now=now)
+        url = vendor_side.receive_url(URL, self.webhook().id)
+        vendor_side.set_up(self.database, self.webhook(), connect=self.connect, cipher=self.cipher, url=url, now=now)
 
     def renew(self, *, now: datetime) -> dict[str, int]:
-        return webhook_setup.renew_expiring(
+        return vendor_side.renew_expiring(
             self.database, connect=self.connect, cipher=self.cipher, public_url=URL, now=now
         )
 
@@ -132,11 +132,11 @@ def test_a_channel_that_has_run_out_is_opened_anew(zoho: Zoho) -> None:
     assert len(zoho.channels()) == 1
 
 
-def _wanted(zoho: Zoho) -> webhook_setup.VendorWebhook:
+def _wanted(zoho: Zoho) -> vendor_side.VendorWebhook:
     kept = zoho.webhook()
-    return webhook_setup.VendorWebhook(kept.id, f"{URL}/api/erp/webhooks/{kept.id}/receive", kept.entities, "")
+    return vendor_side.VendorWebhook(kept.id, f"{URL}/api/erp/webhooks/{kept.id}/receive", kept.entities, "")
 
 
 def _expire(zoho: Zoho, now: datetime) -> None:
     with zoho.database.session() as connection:
-        webhook_upkeep.note(connection, zoho.webhook().id, reference=None, expires_at=now)
+        webhooks.note_vendor_side(connection, zoho.webhook().id, reference=None, expires_at=now)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from erpflow.cli import erpflow, main
-from erpflow.cli.surroundings import printable
+from erpflow.cli.terminal import printable
 
 PROJECT = Path(__file__).parents[2]
 CUSTOMER = PROJECT / "include" / "mappings" / "erpnext" / "customer.yaml"

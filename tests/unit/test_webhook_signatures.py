@@ -282,3 +282,13 @@ def test_a_new_secret_is_one_for_its_scheme() -> None:
         assert len(secret) > 40
     assert len(new_secret(scheme("channel"))) <= 50
     assert new_secret(scheme("standard")).startswith("whsec_")
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_what_a_scheme_signs_itself_it_accepts_with_that_secret_only(name: str) -> None:
+    body, headers = scheme(name).signed({"event": "test"}, SECRET, now=NOW)
+    request = Request(list(headers.items()), body, now=NOW)
+    verify(scheme(name), request, secrets=[Secret(SECRET)])
+    with pytest.raises(SignatureInvalid):
+        verify(scheme(name), request, secrets=[Secret("another")])
+    assert json.loads(body)["event"] == "test"

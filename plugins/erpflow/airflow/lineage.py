@@ -35,7 +35,7 @@ from erpflow.mapping.lineage import FieldLineage, Filled, Origin, pull_lineage, 
 from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Local
 from erpflow.mapping.model import Mapping as MappingFile
-from erpflow.store import configs, sync_logs, tables
+from erpflow.store import configs, sync_logs, tables, templates
 from erpflow.store.sync_logs import RunSummary, SyncRun
 from erpflow.sync.in_force import mapping_in_force
 from erpflow.vocabulary import Direction, SyncLogId
@@ -118,7 +118,8 @@ def read_facts(database: Database, log_id: SyncLogId) -> Facts:
     with database.session() as connection:
         run = sync_logs.load_run(connection, log_id)
         summary = sync_logs.summary(connection, log_id)
-        mapping = mapping_in_force(folder, run.mapping_path, run.mapping_overrides)
+        kept = templates.kept_templates(connection, tenant_id=run.tenant_id)
+        mapping = mapping_in_force(folder, run.mapping_path, run.mapping_overrides, kept=kept)
         if run.direction is Direction.PUSH:
             filled = push_lineage(mapping)
         else:

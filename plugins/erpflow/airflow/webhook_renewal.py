@@ -36,7 +36,7 @@ class RenewOperator(BaseOperator):
         """How many were due and how many were renewed. Raises SyncsFailed when one was not."""
         from erpflow.airflow.environment import cipher, connect, database
         from erpflow.airflow.notify import base_url
-        from erpflow.services.webhook_setup import renew_expiring
+        from erpflow.webhooks.vendor_side import renew_expiring
 
         done = renew_expiring(
             database(), connect=connect, cipher=cipher(), public_url=base_url(), now=datetime.now(UTC)

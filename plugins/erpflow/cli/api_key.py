@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from erpflow.api.rights import Right
-from erpflow.cli.surroundings import database, echo_table, printable
+from erpflow.cli.terminal import echo_table, printable
+from erpflow.services.installation import database
 
 DEFAULT = "default"
 _tenant = click.option("--tenant", default=DEFAULT, show_default=True, help="The company, by its slug.")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import database, mappings_folder, printable, quiet_logs, shown
+from erpflow.cli.terminal import printable, quiet_logs, shown
 from erpflow.errors import ConfigError
+from erpflow.services.installation import database, mappings_folder
 
 if TYPE_CHECKING:
     from erpflow.store.conflicts import Conflict

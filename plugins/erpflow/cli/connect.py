@@ -10,7 +10,8 @@ import click
 
 from erpflow.cli.connection import try_out
 from erpflow.cli.redirect import LoopbackServer, is_loopback, parameters_of
-from erpflow.cli.surroundings import database, home, quiet_logs
+from erpflow.cli.terminal import quiet_logs
+from erpflow.services.installation import database, home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,9 @@ import click
 
 from erpflow.cli.limits import limits_command
 from erpflow.cli.settings import read_settings
-from erpflow.cli.surroundings import connector_for, database, echo_table, home, mappings_folder, printable, quiet_logs
+from erpflow.cli.terminal import echo_table, printable, quiet_logs
 from erpflow.errors import ConfigError
+from erpflow.services.installation import connector_for, database, home, mappings_folder
 
 if TYPE_CHECKING:
     from erpflow.store.connections import ErpConnection

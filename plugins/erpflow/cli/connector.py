@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from erpflow.cli.surroundings import connector_for, database, printable, quiet_logs
+from erpflow.cli.terminal import printable, quiet_logs
 from erpflow.errors import ConfigError, suggestion
+from erpflow.services.installation import connector_for, database
 
 if TYPE_CHECKING:
     from erpflow.connectors.rest.model import Declaration

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from erpflow.cli.surroundings import database
+from erpflow.services.installation import database
 
 
 @click.group()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import database, home, printable, quiet_logs
+from erpflow.cli.terminal import printable, quiet_logs
+from erpflow.services.installation import database, home
 from erpflow.vocabulary import DEFAULT_TENANT, DeliveryId, DeliveryState, SubscriptionId
 
 if TYPE_CHECKING:

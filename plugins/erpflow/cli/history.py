@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from erpflow.cli.surroundings import database, printable, shown
+from erpflow.cli.terminal import printable, shown
+from erpflow.services.installation import database
 
 WAYS = {"pull": "from there", "push": "to there"}
 

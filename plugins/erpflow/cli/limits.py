@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import database, echo_table, printable
+from erpflow.cli.terminal import echo_table, printable
+from erpflow.services.installation import database
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import connector_for, database, home, mappings_folder, printable, quiet_logs
+from erpflow.cli.terminal import printable, quiet_logs
 from erpflow.errors import ConfigError, ErpflowError
+from erpflow.services.installation import connector_for, database, home, mappings_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

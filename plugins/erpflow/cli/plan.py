@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from erpflow.cli.surroundings import database, printable, quiet_logs, shown
 from erpflow.cli.sync import run_syncs
+from erpflow.cli.terminal import printable, quiet_logs, shown
+from erpflow.services.installation import database
 
 SHOWN = 50
 SIGNS = {"created": ("+", "green"), "updated": ("~", "yellow"), "deleted": ("-", "red"), "conflict": ("!", "magenta")}

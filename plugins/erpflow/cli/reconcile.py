@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import database, echo_table, engine, landing_root, mappings_folder, printable, quiet_logs
 from erpflow.cli.sync import progress_bar, stoppable
+from erpflow.cli.terminal import echo_table, printable, quiet_logs
 from erpflow.errors import DeletesNeedApproval
+from erpflow.services.installation import database, engine, landing_root, mappings_folder
 from erpflow.vocabulary import REPAIRABLE, FindingKind
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from erpflow.cli.surroundings import database, printable, quiet_logs
 from erpflow.cli.sync import REJECTS, report_all, run_syncs
+from erpflow.cli.terminal import printable, quiet_logs
 from erpflow.errors import ConfigError
+from erpflow.services.installation import database
 
 if TYPE_CHECKING:
     from collections.abc import Callable

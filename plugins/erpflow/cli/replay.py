@@ -6,8 +6,9 @@ import sys
 
 import click
 
-from erpflow.cli.surroundings import database, quiet_logs
 from erpflow.cli.sync import REJECTS, report_all, run_syncs
+from erpflow.cli.terminal import quiet_logs
+from erpflow.services.installation import database
 
 
 @click.command()

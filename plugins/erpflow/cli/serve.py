@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import database, home, quiet_logs
+from erpflow.cli.terminal import quiet_logs
 from erpflow.errors import ConfigError
+from erpflow.services.installation import database, home
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

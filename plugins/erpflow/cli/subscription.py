@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import database, echo_table, home, printable
+from erpflow.cli.terminal import echo_table, printable
+from erpflow.services.installation import database, home
 from erpflow.vocabulary import DEFAULT_TENANT, EventType, SubscriptionId
 
 if TYPE_CHECKING:

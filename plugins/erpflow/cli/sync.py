@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from erpflow.cli.surroundings import database, echo_table, engine, mappings_folder, printable, quiet_logs
+from erpflow.cli.terminal import echo_table, printable, quiet_logs
+from erpflow.services.installation import database, engine, mappings_folder
 
 if TYPE_CHECKING:
     from erpflow.store.database import Database

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from erpflow.cli.surroundings import echo_table, mappings_folder, printable
+from erpflow.cli.terminal import echo_table, printable
 from erpflow.errors import ConfigError
+from erpflow.services.installation import mappings_folder
 
 if TYPE_CHECKING:
     from erpflow.mapping.templates import Template

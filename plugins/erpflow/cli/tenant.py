@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from erpflow.cli.surroundings import database, echo_table, printable
+from erpflow.cli.terminal import echo_table, printable
+from erpflow.services.installation import database
 
 
 @click.group()

@@ -28,6 +28,7 @@ from erpflow.vocabulary import DEFAULT_TENANT, ConnectionId, TenantId
 
 if TYPE_CHECKING:
     from erpflow.store.pull import Connection as Store
+    from erpflow.store.tenancy import TenantDatabase
 
 MASK: Final = "***"
 """What is shown of a secret that is set; sent back to us, it changes nothing."""
@@ -253,6 +254,20 @@ def note(store: Store, connection_id: ConnectionId, tried: Tried) -> None:
     """Keep what a check said as the connection's status."""
     result = tried.result
     connections.set_status(store, connection_id, tried.status, message=result.message, account=result.account)
+
+
+def check_account(
+    database: TenantDatabase,
+    row: ErpConnection,
+    *,
+    connect: Callable[[ErpConnection], AbstractContextManager[Connector]],
+    tenant_id: TenantId,
+) -> Tried:
+    """Ask a connection's vendor who we are, and keep what it says. No transaction is open while it is asked."""
+    tried = try_account(lambda: connect(row))
+    with database.session(tenant_id) as store:
+        note(store, row.id, tried)
+    return tried
 
 
 def _asked(connect: Callable[[], AbstractContextManager[Connector]], started: float) -> Tried:

@@ -10,9 +10,10 @@ from typing import Any
 from erpflow.connectors.registry import connector_class
 from erpflow.mapping.load import Examined, examine_mapping
 from erpflow.mapping.model import Mapping
+from erpflow.store import templates
 from erpflow.store.database import Database
 from erpflow.sync.mapping_check import check_runs
-from erpflow.vocabulary import ConnectionId
+from erpflow.vocabulary import ConnectionId, TenantId
 from erpflow.yaml_files.complaints import Complaint
 
 
@@ -26,13 +27,23 @@ class Checked:
 
 
 def check_mapping(
-    database: Database, mappings: Path, path: str, overrides: Values[str, Any], *, connection_id: ConnectionId
+    database: Database,
+    mappings: Path,
+    path: str,
+    overrides: Values[str, Any],
+    *,
+    connection_id: ConnectionId,
+    tenant_id: TenantId,
 ) -> Checked:
     """The mapping of a config with these overrides, held against tables, connection and vendor.
 
+    It may name the templates that its tenant keeps, besides those of files.
+
     Raises ConfigError for a file that cannot be read at all.
     """
-    found: Examined = examine_mapping(mappings / path, overrides=overrides)
+    with database.session() as connection:
+        kept = templates.kept_templates(connection, tenant_id=tenant_id)
+    found: Examined = examine_mapping(mappings / path, overrides=overrides, kept=kept)
     wrong = found.wrong
     if found.mapping is not None and not wrong:
         connector = connector_class(found.mapping.system)

@@ -72,6 +72,11 @@ SELECT mapping_version AS version, min(created_at) AS accepted_at, count(*) AS f
 FROM erpflow.erp_field_mappings WHERE sync_config_id = %s AND tenant_id = erpflow.current_tenant()
 GROUP BY mapping_version ORDER BY min(created_at) DESC LIMIT 50
 """
+_OVERRIDDEN: Final = """
+SELECT n.name || ' ' || c.entity, c.mapping_path, c.mapping_overrides
+FROM erpflow.erp_sync_configs c JOIN erpflow.erp_connections n ON n.id = c.connection_id
+WHERE c.tenant_id = erpflow.current_tenant() AND c.mapping_overrides <> '{}' ORDER BY 1
+"""
 
 
 def get(connection: Connection, config_id: str) -> Row | None:
@@ -145,3 +150,8 @@ def versions(connection: Connection, config_id: str) -> list[Row]:
     """The versions of a config's mapping that were accepted here, the newest first."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(_VERSIONS, (config_id,)).fetchall()
+
+
+def overridden(connection: psycopg.Connection[Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """The tenant's configs that say something in place of their files: as people call them, mapping path, overrides."""
+    return connection.execute(_OVERRIDDEN).fetchall()

@@ -1,12 +1,12 @@
 """Webhooks: where a vendor reports changes, and how its requests prove that they are the vendor's.
 
-Secrets are encrypted with Airflow's Fernet keys; nothing here gives one back but to verify a request.
+Secrets are encrypted with Airflow's Fernet keys; nothing here reveals one but to verify a request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ Connection = psycopg.Connection[Any]
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A row of `erp_webhooks`, without its secret.
+    """A row of `erp_webhooks`. `secret` is encrypted; None: it has none yet.
 
     `events`, `entities`: only these are applied (empty: all). `verification`: the scheme of its signatures, and
     `payload`: where in a body what is (empty: as the system's own are), both as data. `vendor_reference`: the account
@@ -39,7 +39,7 @@ class Webhook:
     name: str
     events: tuple[str, ...]
     entities: tuple[str, ...]
-    has_secret: bool
+    secret: str | None = field(repr=False)
     verification: Mapping[str, Any]
     payload: Mapping[str, Any]
     vendor_reference: str | None
@@ -48,6 +48,11 @@ class Webhook:
     last_received_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether its requests can be verified by a secret."""
+        return self.secret is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +70,8 @@ class WebhookFacts:
 
 
 _COLUMNS: Final = sql.SQL("""
-w.id::text, w.tenant_id::text, w.connection_id::text, n.system, w.name, w.events, w.entities, w.secret IS NOT NULL,
-w.verification, w.payload, w.vendor_reference, w.active, w.expires_at, w.last_received_at, w.created_at, w.updated_at
+w.id::text, w.tenant_id::text, w.connection_id::text, n.system, w.name, w.events, w.entities, w.secret, w.verification,
+w.payload, w.vendor_reference, w.active, w.expires_at, w.last_received_at, w.created_at, w.updated_at
 """)
 _FROM: Final = sql.SQL("erpflow.erp_webhooks w JOIN erpflow.erp_connections n ON n.id = w.connection_id")
 LISTING: Final = Listing(
@@ -123,13 +128,39 @@ WHERE id::text = %(id)s AND tenant_id = %(tenant)s
 """
 _DELETE: Final = "DELETE FROM erpflow.erp_webhooks WHERE id::text = %(id)s AND tenant_id = %(tenant)s"
 _EXPIRING: Final = sql.SQL("""
-SELECT {columns} FROM {tables} WHERE w.active AND w.expires_at < %s ORDER BY w.expires_at
+SELECT {columns} FROM {tables}
+WHERE w.active AND w.expires_at < %s AND n.status <> 'disabled' ORDER BY w.expires_at, w.id
 """).format(columns=_COLUMNS, tables=_FROM)
+_NAMED: Final = sql.SQL("SELECT {columns} FROM {tables} WHERE w.connection_id = %s AND w.name = %s").format(
+    columns=_COLUMNS, tables=_FROM
+)
+_ENSURE: Final = """
+INSERT INTO erpflow.erp_webhooks (tenant_id, connection_id, name, entities, verification)
+SELECT c.tenant_id, c.id, %(name)s, %(entities)s, %(verification)s
+FROM erpflow.erp_connections c WHERE c.id = %(connection)s
+ON CONFLICT (connection_id, name) DO UPDATE SET entities = excluded.entities, updated_at = now()
+"""
+# Whoever sets a webhook up first decides its secret: two at once must not tell the vendor two.
+_DECIDE: Final = """
+UPDATE erpflow.erp_webhooks SET secret = coalesce(secret, %(secret)s), updated_at = now() WHERE id = %(id)s
+RETURNING secret
+"""
+_NOTE: Final = """
+UPDATE erpflow.erp_webhooks
+SET vendor_reference = coalesce(%(reference)s, vendor_reference), expires_at = %(expires)s, updated_at = now()
+WHERE id = %(id)s
+"""
 
 
 def get_webhook(connection: Connection, webhook_id: str, *, tenant_id: TenantId) -> Webhook | None:
     """A tenant's webhook; None when it has none of that id."""
     row = connection.execute(_GET, {"id": webhook_id, "tenant": tenant_id}).fetchone()
+    return _webhook(row) if row else None
+
+
+def webhook_named(connection: Connection, connection_id: ConnectionId, name: str) -> Webhook | None:
+    """A connection's webhook of that name; None when there is none."""
+    row = connection.execute(_NAMED, (connection_id, name)).fetchone()
     return _webhook(row) if row else None
 
 
@@ -184,6 +215,25 @@ def add_webhook(
     return _webhook(row)
 
 
+def ensure_webhook(
+    connection: Connection,
+    connection_id: ConnectionId,
+    name: str,
+    *,
+    entities: Sequence[str],
+    verification: Mapping[str, Any],
+) -> Webhook | None:
+    """A connection's webhook of that name, made where there is none; None when the connection is gone."""
+    values = {
+        "connection": connection_id,
+        "name": name,
+        "entities": list(entities),
+        "verification": Jsonb(dict(verification)),
+    }
+    connection.execute(_ENSURE, values)
+    return webhook_named(connection, connection_id, name)
+
+
 def change_webhook(
     connection: Connection, webhook_id: str, facts: WebhookFacts, *, tenant_id: TenantId
 ) -> Webhook | None:
@@ -213,13 +263,29 @@ def set_secret(
     return connection.execute(_RENEW, given).rowcount == 1
 
 
+def ensure_secret(connection: Connection, webhook_id: WebhookId, encrypted: str) -> str:
+    """The webhook's secret, encrypted: the one it has, or else this one from now on."""
+    row = connection.execute(_DECIDE, {"id": webhook_id, "secret": encrypted}).fetchone()
+    return str(row[0]) if row else encrypted
+
+
+def note_vendor_side(
+    connection: Connection, webhook_id: WebhookId, *, reference: str | None, expires_at: datetime | None
+) -> None:
+    """What the vendor said: its word for the webhook, and until when it lives."""
+    connection.execute(_NOTE, {"id": webhook_id, "reference": reference, "expires": expires_at})
+
+
 def delete_webhook(connection: Connection, webhook_id: str, *, tenant_id: TenantId) -> bool:
     """Remove a webhook with everything it received; False when the tenant has none of that id."""
     return connection.execute(_DELETE, {"id": webhook_id, "tenant": tenant_id}).rowcount == 1
 
 
 def expiring(connection: Connection, *, before: datetime) -> list[Webhook]:
-    """The active webhooks of all tenants that the vendor forgets before that moment, the first to go first."""
+    """The active webhooks of all tenants that their vendors forget before that moment, the first to go first.
+
+    Those of connections that are switched off are none of them.
+    """
     return [_webhook(row) for row in connection.execute(_EXPIRING, (before,))]
 
 

@@ -18,7 +18,7 @@ from erpflow.errors import ConfigError, RecordRejected
 from erpflow.mapping.compile import PullProgram, compile_pull
 from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping
-from erpflow.store import configs, locks
+from erpflow.store import configs, locks, templates
 from erpflow.store.comparing import Comparer, Rules, why
 from erpflow.store.pull import Batch, Connection
 from erpflow.store.pull_sql import PullTarget
@@ -69,7 +69,8 @@ class Subject:
     def of(cls, connection: Connection, run: SyncRun, connector: type[Connector], mappings: Path) -> Subject:
         """The config of a run. Raises ConfigError for a mapping or a table that is wrong, naming file and key."""
         where = str(mappings / run.mapping_path)
-        whole = mapping_in_force(mappings, run.mapping_path, run.mapping_overrides)
+        kept = templates.kept_templates(connection, tenant_id=run.tenant_id)
+        whole = mapping_in_force(mappings, run.mapping_path, run.mapping_overrides, kept=kept)
         mapping = comparable(whole, run.config_direction)
         if mapping is None:
             raise ConfigError(

@@ -8,11 +8,13 @@ from typing import Any
 
 from erpflow.mapping.load import load_mapping
 from erpflow.mapping.model import Mapping
+from erpflow.mapping.templates import Kept
 
 
-def mapping_in_force(mappings: Path, path: str, overrides: Values[str, Any]) -> Mapping:
-    """The mapping of a run or a decision; its version covers the overrides. `path` is relative to `mappings`.
+def mapping_in_force(mappings: Path, path: str, overrides: Values[str, Any], *, kept: Kept) -> Mapping:
+    """The mapping of a run or a decision; its version covers the overrides and the templates it names.
 
+    `path` is relative to `mappings`. `kept`: the templates that the config's tenant keeps (`store/templates.py`).
     Raises ConfigError naming file, line and key.
     """
-    return load_mapping(mappings / path, overrides=overrides) if overrides else load_mapping(mappings / path)
+    return load_mapping(mappings / path, overrides=overrides, kept=kept)

@@ -106,8 +106,10 @@ class PullJob:
         """The mapping of this run. Raises ConfigError naming file, line and key."""
         found: Mapping | None = self._read.get("mapping")
         if found is None:
+            with self.database.session() as connection:
+                kept = templates.kept_templates(connection, tenant_id=self.run.tenant_id)
             found = self._read["mapping"] = mapping_in_force(
-                self.mappings, self.run.mapping_path, self.run.mapping_overrides
+                self.mappings, self.run.mapping_path, self.run.mapping_overrides, kept=kept
             )
         return found
 

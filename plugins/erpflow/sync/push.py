@@ -18,7 +18,7 @@ from erpflow.connectors.base import Connector, SupportsWrites
 from erpflow.errors import ConfigError, DeletesNeedApproval, VendorUnavailable
 from erpflow.mapping.compile import PushProgram, compile_identity, compile_pull, compile_push
 from erpflow.mapping.model import Mapping
-from erpflow.store import acknowledge, attempts, locks, sync_logs
+from erpflow.store import acknowledge, attempts, locks, sync_logs, templates
 from erpflow.store import push as store
 from erpflow.store.database import Database
 from erpflow.store.pull import Connection
@@ -138,7 +138,9 @@ class PushJob:
     @cached_property
     def mapping(self) -> Mapping:
         """The mapping of this run, read once. Raises ConfigError naming file, line and key."""
-        return mapping_in_force(self.mappings, self.run.mapping_path, self.run.mapping_overrides)
+        with self.database.session() as connection:
+            kept = templates.kept_templates(connection, tenant_id=self.run.tenant_id)
+        return mapping_in_force(self.mappings, self.run.mapping_path, self.run.mapping_overrides, kept=kept)
 
     @cached_property
     def program(self) -> PushProgram:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from erpflow.errors import ConfigError, suggestion
 from erpflow.mapping.model import Mapping as EntityMapping
-from erpflow.store import conflicts, history, locks, resolutions, sync_logs
+from erpflow.store import conflicts, history, locks, resolutions, sync_logs, templates
 from erpflow.store.conflicts import Conflict
 from erpflow.store.database import Database
 from erpflow.store.history import Entry
@@ -22,7 +22,7 @@ from erpflow.store.tracked import Tracked
 from erpflow.sync.in_force import mapping_in_force
 from erpflow.sync.merge import LOCAL, REMOTE, Decision, Sides, merge, rules_of
 from erpflow.sync.target import tracked
-from erpflow.vocabulary import ConflictKind, Deletes, FieldConflict, RunRef, SyncConfigId, SyncLogId
+from erpflow.vocabulary import ConflictKind, Deletes, FieldConflict, RunRef, SyncLogId
 
 Texts = Mapping[str, str | None]
 
@@ -62,7 +62,7 @@ class Resolver:
         with self._database.session() as connection, connection.transaction():
             conflict = self._open_conflict(connection, conflict_id)
             locks.hold(connection, conflict.config_id)
-            mapping, table = self._mapping(connection, conflict.config_id)
+            mapping, table = self._mapping(connection, conflict)
             self._check_choice(conflict, choice)
             try:
                 with connection.transaction():
@@ -97,9 +97,10 @@ class Resolver:
             )
         return conflict
 
-    def _mapping(self, connection: Connection, config_id: SyncConfigId) -> tuple[EntityMapping, Tracked]:
-        path, overrides, direction = sync_logs.config_facts(connection, config_id)
-        mapping = mapping_in_force(self._mappings, path, overrides)
+    def _mapping(self, connection: Connection, conflict: Conflict) -> tuple[EntityMapping, Tracked]:
+        path, overrides, direction = sync_logs.config_facts(connection, conflict.config_id)
+        kept = templates.kept_templates(connection, tenant_id=conflict.tenant_id)
+        mapping = mapping_in_force(self._mappings, path, overrides, kept=kept)
         return mapping, tracked(connection, mapping, direction, where=str(self._mappings / path))
 
     @staticmethod

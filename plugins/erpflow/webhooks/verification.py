@@ -11,10 +11,12 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from secrets import token_hex
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -57,6 +59,15 @@ class _Scheme(BaseModel):
         """Whether the request proves that who sent it knows the secret."""
         raise NotImplementedError
 
+    def signed(self, told: Mapping[str, Any], secret: str, *, now: datetime) -> tuple[bytes, dict[str, str]]:
+        """A request that is accepted: a body that tells this, and the headers that prove it."""
+        body = json.dumps(told).encode()
+        return body, self.proof(body, secret, now=now)
+
+    def proof(self, body: bytes, secret: str, *, now: datetime) -> dict[str, str]:
+        """The headers that prove a body."""
+        raise NotImplementedError
+
 
 class HmacSignature(_Scheme):
     """`header` holds `prefix` and the HMAC of the body."""
@@ -69,10 +80,17 @@ class HmacSignature(_Scheme):
 
     def accepts(self, request: Request, secret: str) -> bool:
         given = request.header(self.header)
-        digest = hmac.new(_bytes(secret), request.body, self.algorithm.value).digest()
         if self.encoding is Encoding.HEX:
-            return _is_same(_lower_hex(given, self.prefix), self.prefix + digest.hex())
-        return _is_same(given, self.prefix + base64.b64encode(digest).decode())
+            given = _lower_hex(given, self.prefix)
+        return _is_same(given, self._signature(request.body, secret))
+
+    def proof(self, body: bytes, secret: str, *, now: datetime) -> dict[str, str]:
+        return {self.header: self._signature(body, secret)}
+
+    def _signature(self, body: bytes, secret: str) -> str:
+        digest = hmac.new(_bytes(secret), body, self.algorithm.value).digest()
+        is_hex = self.encoding is Encoding.HEX
+        return self.prefix + (digest.hex() if is_hex else base64.b64encode(digest).decode())
 
 
 class StandardWebhooks(_Scheme):
@@ -84,12 +102,21 @@ class StandardWebhooks(_Scheme):
     def accepts(self, request: Request, secret: str) -> bool:
         event_id, at, given = (request.header(f"webhook-{name}") for name in ("id", "timestamp", "signature"))
         key = _whsec(secret)
-        digest = hmac.new(key, _bytes(f"{event_id}.{at}.") + request.body, hashlib.sha256).digest()
-        right = f"v1,{base64.b64encode(digest).decode()}"
+        right = self._signature(request.body, key, event_id=event_id, at=at)
         # Each of them is looked at, whichever is right: how long it takes tells nothing.
         is_right = any([_is_same(each, right) for each in given.split(" ")[:_SIGNATURES]])
         is_fresh = bool(_SECONDS.fullmatch(at)) and abs(request.now.timestamp() - int(at)) <= self.tolerance_s
         return is_right and is_fresh and bool(event_id) and bool(key)
+
+    def proof(self, body: bytes, secret: str, *, now: datetime) -> dict[str, str]:
+        event_id, at = f"msg_{token_hex(12)}", str(int(now.timestamp()))
+        signature = self._signature(body, _whsec(secret), event_id=event_id, at=at)
+        return {"webhook-id": event_id, "webhook-timestamp": at, "webhook-signature": signature}
+
+    @staticmethod
+    def _signature(body: bytes, key: bytes, *, event_id: str, at: str) -> str:
+        digest = hmac.new(key, _bytes(f"{event_id}.{at}.") + body, hashlib.sha256).digest()
+        return f"v1,{base64.b64encode(digest).decode()}"
 
 
 class BearerToken(_Scheme):
@@ -106,6 +133,9 @@ class BearerToken(_Scheme):
                 given = ""
         return _is_same(given, secret)
 
+    def proof(self, body: bytes, secret: str, *, now: datetime) -> dict[str, str]:
+        return {self.header: f"Bearer {secret}" if self.header.lower() == _AUTHORIZATION else secret}
+
 
 class BasicLogin(_Scheme):
     """`Authorization: Basic …` with this user name, and the secret as the password."""
@@ -115,8 +145,13 @@ class BasicLogin(_Scheme):
 
     def accepts(self, request: Request, secret: str) -> bool:
         scheme, _, given = request.header("Authorization").partition(" ")
-        right = base64.b64encode(_bytes(f"{self.username}:{secret}")).decode()
-        return _is_same(given if scheme.lower() == "basic" else "", right)
+        return _is_same(given if scheme.lower() == "basic" else "", self._login(secret))
+
+    def proof(self, body: bytes, secret: str, *, now: datetime) -> dict[str, str]:
+        return {"Authorization": f"Basic {self._login(secret)}"}
+
+    def _login(self, secret: str) -> str:
+        return base64.b64encode(_bytes(f"{self.username}:{secret}")).decode()
 
 
 class ChannelToken(_Scheme):
@@ -132,6 +167,9 @@ class ChannelToken(_Scheme):
             given = None
         return _is_same(given if isinstance(given, str) else "", secret)
 
+    def signed(self, told: Mapping[str, Any], secret: str, *, now: datetime) -> tuple[bytes, dict[str, str]]:
+        return json.dumps({**told, self.field: secret}).encode(), {}
+
 
 class Unverified(_Scheme):
     """Anybody may send: only for an address that nobody else can reach, and only where it is said in so many words."""
@@ -142,6 +180,9 @@ class Unverified(_Scheme):
 
     def accepts(self, request: Request, secret: str) -> bool:
         return True
+
+    def proof(self, body: bytes, secret: str, *, now: datetime) -> dict[str, str]:
+        return {}
 
 
 Verification = Annotated[

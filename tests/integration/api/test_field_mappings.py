@@ -69,6 +69,50 @@ def test_a_push_and_a_reconciliation_use_the_mapping_in_force(
     assert "different" not in compared.out, compared.out + compared.err
 
 
+def test_a_template_that_the_tenant_keeps_is_in_force_with_the_next_sync(
+    erpnext_api: Api, connected: Installation, where: str
+) -> None:
+    loud = {"name": "loud", "level": "field", "definition": {"transform": ["trim", "upper"]}}
+    fields = [
+        {"local": "name", "remote": "customer_name", "transform": {"template": "loud"}, "only": "pull"},
+        {"local": "email", "remote": "email_id", "only": "pull"},
+        {"local": "tax_number", "remote": "tax_id"},
+    ]
+    unknown = erpnext_api.client.put(where, json={"fields": fields})
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "fields[0].transform[0]"), unknown.text
+    assert erpnext_api.client.post("/api/erp/transform-templates", json=loud).status_code == 201
+    accepted = erpnext_api.client.put(where, json={"fields": fields})
+    assert accepted.status_code == 200, accepted.text
+    assert connected.run("sync", "run", "demo", "customer", "--direction", "pull").status in (0, HOSTILE)
+    names = [str(row[0]) for row in connected.rows("SELECT name FROM app.customers")]
+    assert len(names) > 50
+    assert names == [name.upper() for name in names]
+    assert connected.rows("SELECT DISTINCT mapping_version FROM erpflow.erp_sync_logs") == [
+        (accepted.json()["version"],)
+    ]
+    assert "different" not in connected.run("reconcile", "demo", "customer").out
+    config = erpnext_api.client.get(where.removesuffix("/field-mappings")).json()
+    assert config["mapping_error"] is None
+    kept = erpnext_api.client.get("/api/erp/transform-templates/loud").json()
+    assert kept["used_by"] == ["demo customer"]
+    assert erpnext_api.client.delete("/api/erp/transform-templates/loud").status_code == 409
+    changed = erpnext_api.client.put(
+        "/api/erp/transform-templates/loud", json={"level": "field", "definition": {"transform": ["trim", "lower"]}}
+    )
+    assert changed.status_code == 200, changed.text
+    assert connected.run("sync", "run", "demo", "customer", "--full").status in (0, HOSTILE)
+    names = [str(row[0]) for row in connected.rows("SELECT name FROM app.customers")]
+    assert names == [name.lower() for name in names]
+
+
+def test_a_template_of_another_tenant_is_none_of_ours(erpnext_api: Api, where: str) -> None:
+    theirs = erpnext_api.as_key(erpnext_api.key(*ALL, tenant_id=erpnext_api.tenant("acme")))
+    loud = {"name": "loud", "level": "field", "definition": {"transform": ["trim", "upper"]}}
+    assert theirs.post("/api/erp/transform-templates", json=loud).status_code == 201
+    fields = [{"local": "name", "remote": "customer_name", "transform": {"template": "loud"}, "only": "pull"}]
+    assert erpnext_api.client.put(where, json={"fields": fields}).status_code == 422
+
+
 def test_every_accepted_version_is_kept_field_by_field(erpnext_api: Api, connected: Installation, where: str) -> None:
     first = [{"local": "name", "remote": "customer_name"}, {"local": "email", "remote": "email_id", "only": "pull"}]
     second = [*first, {"local": "city", "remote": "city", "only": "pull"}]

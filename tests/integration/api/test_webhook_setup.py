@@ -20,8 +20,9 @@ from psycopg.types.json import Jsonb
 
 from erpflow.api.rights import Right
 from erpflow.connectors.webhook_setup import VendorWebhook
-from erpflow.services import webhook_setup
-from erpflow.store import webhook_upkeep
+from erpflow.store import webhooks
+from erpflow.vocabulary import WebhookId
+from erpflow.webhooks import vendor_side
 from tests.calling import Api
 from tests.integration.conftest import API_KEY, API_SECRET, Installation, Sandbox
 
@@ -213,7 +214,7 @@ def add_webhook(api: Api, connection_name: str, *, entities: list[str], scheme: 
 
 def give_secret(api: Api, webhook_id: str, secret: str) -> None:
     with api.database.transaction() as connection:
-        webhook_upkeep.keep_secret(connection, webhook_id, api.surroundings.cipher().encrypt(secret))
+        webhooks.ensure_secret(connection, WebhookId(webhook_id), api.surroundings.cipher().encrypt(secret))
 
 
 def test_a_test_delivery_is_signed_as_the_vendors_are(
@@ -243,13 +244,13 @@ def test_a_channel_token_travels_in_the_body_and_a_closed_door_is_said_to_be_clo
     webhook_id = add_webhook(erpnext_api, "demo", entities=["customer"], scheme=scheme)
     give_secret(erpnext_api, webhook_id, "s3cret")
     with erpnext_api.database.session() as connection:
-        webhook = webhook_upkeep.get(connection, webhook_id, tenant_id=_tenant(erpnext_api, webhook_id))
+        webhook = webhooks.get_webhook(connection, webhook_id, tenant_id=_tenant(erpnext_api, webhook_id))
     assert webhook is not None
     assert "s3cret" not in repr(webhook)
     cipher = erpnext_api.surroundings.cipher()
-    assert webhook_setup.deliver_test(webhook, cipher=cipher, url=receiver.url).delivered
+    assert vendor_side.deliver_test(webhook, cipher=cipher, url=receiver.url).delivered
     assert json.loads(receiver.got[0][2])["token"] == "s3cret"
-    nowhere = webhook_setup.deliver_test(webhook, cipher=cipher, url="http://127.0.0.1:9/")
+    nowhere = vendor_side.deliver_test(webhook, cipher=cipher, url="http://127.0.0.1:9/")
     assert (nowhere.delivered, nowhere.status) == (False, None)
 
 
@@ -283,10 +284,10 @@ def test_what_cannot_be_renewed_is_named_and_holds_up_no_other(erpnext_api: Api,
             " SELECT tenant_id, id, 'broken', '{nothing}', %s FROM erpflow.erp_connections",
             (now + timedelta(hours=1),),
         )
-        webhook_upkeep.note(connection, good, reference=None, expires_at=now + timedelta(hours=2))
+        webhooks.note_vendor_side(connection, WebhookId(good), reference=None, expires_at=now + timedelta(hours=2))
     around = erpnext_api.surroundings
     with pytest.raises(SyncsFailed, match=r'1 of 2 webhooks were not renewed.*"broken" \(erpnext'):
-        webhook_setup.renew_expiring(
+        vendor_side.renew_expiring(
             erpnext_api.database, connect=around.connect, cipher=around.cipher(), public_url="https://erp.example",
             now=now,
         )  # fmt: skip

@@ -193,9 +193,7 @@ def test_connection(request: Request, caller: Running, connection_id: UUID) -> T
     """
     around = surroundings_of(request)
     row = connection_of(around, caller, connection_id)
-    tried = connecting.try_account(lambda: around.connect(row))
-    with around.database.session(caller.tenant_id) as store:
-        connecting.note(store, row.id, tried)
+    tried = connecting.check_account(around.database, row, connect=around.connect, tenant_id=caller.tenant_id)
     result = tried.result
     return Tested(
         success=result.success,

@@ -87,7 +87,7 @@ def get_field_mappings(request: Request, caller: Looking, config_id: UUID) -> Fi
     """The mapping in force, checked against tables, connection and vendor."""
     around = surroundings_of(request)
     row = known_config(around, caller, config_id)
-    return _told(around, caller, row, _check(around, row, row["mapping_overrides"]))
+    return _told(around, caller, row, _check(around, caller, row, row["mapping_overrides"]))
 
 
 @router.put("/sync-configs/{config_id}/field-mappings")
@@ -100,7 +100,7 @@ def change_field_mappings(
     around = surroundings_of(request)
     row = known_config(around, caller, config_id)
     overrides = body.over(row["mapping_overrides"])
-    checked = _check(around, row, overrides)
+    checked = _check(around, caller, row, overrides)
     mapping = checked.mapping
     if mapping is None or checked.wrong:
         raise refused(checked)
@@ -113,10 +113,11 @@ def change_field_mappings(
     return _told(around, caller, known_config(around, caller, config_id), checked)
 
 
-def _check(around: Surroundings, row: dict[str, Any], overrides: dict[str, Any]) -> Checked:
+def _check(around: Surroundings, caller: Caller, row: dict[str, Any], overrides: dict[str, Any]) -> Checked:
     return check_mapping(
-        around.database.database, around.mappings, row["mapping_path"], overrides, connection_id=row["connection_id"]
-    )
+        around.database.database, around.mappings, row["mapping_path"], overrides,
+        connection_id=row["connection_id"], tenant_id=caller.tenant_id,
+    )  # fmt: skip
 
 
 def _told(around: Surroundings, caller: Caller, row: dict[str, Any], checked: Checked) -> FieldMappings:

@@ -129,9 +129,7 @@ def _connected(around: Surroundings, waiting: consents.Waiting, given: dict[str,
     grant = consenting.client_of(row, around.vault()).exchange(consent, given)
     with around.database.session(waiting.tenant_id) as store:
         consenting.keep(store, row, grant, cipher=around.cipher())
-    tried = connecting.try_account(lambda: around.connect(row))
-    with around.database.session(waiting.tenant_id) as store:
-        connecting.note(store, row.id, tried)
+    tried = connecting.check_account(around.database, row, connect=around.connect, tenant_id=waiting.tenant_id)
     return row.name, tried
 
 

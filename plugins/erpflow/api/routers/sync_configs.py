@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from erpflow.api.bodies import After, Answer, Body, Limit, Page, page_of
-from erpflow.api.callers import Configuring, Looking
+from erpflow.api.callers import Caller, Configuring, Looking
 from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.known import known_config, refused
 from erpflow.api.problems import ApiError, not_found
@@ -22,14 +22,12 @@ from erpflow.api.surroundings import Surroundings, surroundings_of
 from erpflow.errors import ConfigError, suggestion
 from erpflow.mapping.load import examine_mapping
 from erpflow.mapping.model import Mapping
+from erpflow.mapping.templates import Kept
 from erpflow.services.sync_configs import check_mapping
-from erpflow.store import config_report, connections, listing
+from erpflow.store import config_report, connections, listing, templates
 from erpflow.vocabulary import Conflict, ConnectionId, Direction, SyncStatus
 
 router = APIRouter(tags=["sync configs"], route_class=IdempotentRoute)
-
-FilesRead = dict[tuple[str, str], dict[str, str | None]]
-"""What was read of mapping files, by path and overrides."""
 
 _SHORT = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -137,8 +135,7 @@ def list_sync_configs(
             connection, config_report.LISTING, limit=limit, after=after, connection_id=connection_id, system=system,
             entity=entity, enabled=enabled,
         )  # fmt: skip
-    read: FilesRead = {}
-    return Page[SyncConfig].model_validate(page_of(([_told(around, row, read) for row in rows], onward)))
+    return Page[SyncConfig].model_validate(page_of((_told(around, caller, rows), onward)))
 
 
 @router.post("/sync-configs", status_code=HTTPStatus.CREATED)
@@ -152,7 +149,7 @@ def create_sync_config(request: Request, caller: Configuring, body: NewSyncConfi
             raise not_found("connection", body.connection_id) from None
     path = _mapping_path(around, row.system, body.entity)
     overrides = {key: value for key in ("direction", "conflict") if (value := getattr(body, key)) is not None}
-    mapping = _checked(around, path, overrides, connection_id=row.id)
+    mapping = _checked(around, caller, path, overrides, connection_id=row.id)
     with around.database.session(caller.tenant_id) as connection:
         config_id = config_report.insert(
             connection, row.id, body.entity, direction=mapping.direction, conflict=mapping.conflict,
@@ -162,14 +159,14 @@ def create_sync_config(request: Request, caller: Configuring, body: NewSyncConfi
         raise ApiError(
             HTTPStatus.CONFLICT, "exists", f'"{row.name}" syncs {body.entity} already: change that one.', field="entity"
         )
-    return SyncConfig.model_validate(_told(around, known_config(around, caller, config_id)))
+    return SyncConfig.model_validate(_told(around, caller, [known_config(around, caller, config_id)])[0])
 
 
 @router.get("/sync-configs/{config_id}")
 def get_sync_config(request: Request, caller: Looking, config_id: UUID) -> SyncConfig:
     """One sync config, how far it has come, and its last runs."""
     around = surroundings_of(request)
-    return SyncConfig.model_validate(_told(around, known_config(around, caller, config_id)))
+    return SyncConfig.model_validate(_told(around, caller, [known_config(around, caller, config_id)])[0])
 
 
 @router.put("/sync-configs/{config_id}")
@@ -181,14 +178,14 @@ def change_sync_config(request: Request, caller: Configuring, config_id: UUID, b
     overrides |= {key: value for key in ("direction", "conflict") if (value := getattr(body, key)) is not None}
     direction, conflict = row["direction"], row["conflict"]
     if overrides != row["mapping_overrides"]:
-        mapping = _checked(around, row["mapping_path"], overrides, connection_id=row["connection_id"])
+        mapping = _checked(around, caller, row["mapping_path"], overrides, connection_id=row["connection_id"])
         direction, conflict = mapping.direction, mapping.conflict
     with around.database.session(caller.tenant_id) as connection:
         config_report.update(
             connection, str(config_id), direction=direction, conflict=conflict, every=body.every or row["every"],
             enabled=row["enabled"] if body.enabled is None else body.enabled, overrides=overrides,
         )  # fmt: skip
-    return SyncConfig.model_validate(_told(around, known_config(around, caller, config_id)))
+    return SyncConfig.model_validate(_told(around, caller, [known_config(around, caller, config_id)])[0])
 
 
 @router.delete("/sync-configs/{config_id}", status_code=HTTPStatus.NO_CONTENT)
@@ -199,10 +196,13 @@ def delete_sync_config(request: Request, caller: Configuring, config_id: UUID) -
             raise not_found("sync config", config_id)
 
 
-def _checked(around: Surroundings, path: str, overrides: dict[str, Any], *, connection_id: ConnectionId) -> Mapping:
+def _checked(
+    around: Surroundings, caller: Caller, path: str, overrides: dict[str, Any], *, connection_id: ConnectionId
+) -> Mapping:
     checked = check_mapping(
-        around.database.database, around.mappings, path, overrides, connection_id=ConnectionId(connection_id)
-    )
+        around.database.database, around.mappings, path, overrides,
+        connection_id=ConnectionId(connection_id), tenant_id=caller.tenant_id,
+    )  # fmt: skip
     if checked.mapping is None or checked.wrong:
         raise refused(checked)
     return checked.mapping
@@ -221,20 +221,25 @@ def _mapping_path(around: Surroundings, system: str, entity: str) -> str:
     return path
 
 
-def _told(around: Surroundings, row: dict[str, Any], read: FilesRead | None = None) -> dict[str, Any]:
-    """A row with what its mapping file says of it. `read`: the files that were read for this answer already."""
-    read = {} if read is None else read
-    key = row["mapping_path"], json.dumps(row["mapping_overrides"], sort_keys=True)
-    if key not in read:
-        read[key] = _of_file(around, row["mapping_path"], row["mapping_overrides"])
-    return {**row, **read[key], "overridden": sorted(row["mapping_overrides"])}
+def _told(around: Surroundings, caller: Caller, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with what their mapping files say of them; what several rows have in common is read once."""
+    with around.database.session(caller.tenant_id) as connection:
+        kept = templates.kept_templates(connection, tenant_id=caller.tenant_id)
+    read: dict[tuple[str, str], dict[str, str | None]] = {}
+    told = []
+    for row in rows:
+        key = row["mapping_path"], json.dumps(row["mapping_overrides"], sort_keys=True)
+        if key not in read:
+            read[key] = _of_file(around, row["mapping_path"], row["mapping_overrides"], kept)
+        told.append({**row, **read[key], "overridden": sorted(row["mapping_overrides"])})
+    return told
 
 
-def _of_file(around: Surroundings, path: str, overrides: dict[str, Any]) -> dict[str, str | None]:
+def _of_file(around: Surroundings, path: str, overrides: dict[str, Any], kept: Kept) -> dict[str, str | None]:
     """What a mapping file says; one that cannot be used is told, not raised."""
     told: dict[str, str | None] = {"local_table": None, "remote_object": None}
     try:
-        found = examine_mapping(around.mappings / path, overrides=overrides)
+        found = examine_mapping(around.mappings / path, overrides=overrides, kept=kept)
     except ConfigError as error:
         return {**told, "mapping_error": str(error)}
     if found.mapping is not None:

@@ -22,7 +22,7 @@ from erpflow.errors import ConfigError
 from erpflow.mapping.kinds import Level
 from erpflow.mapping.templates import Template, Templates, find_templates, parse_template, problems_of
 from erpflow.services.template_use import uses_of_templates
-from erpflow.store import templates
+from erpflow.store import config_report, templates
 from erpflow.yaml_files.complaints import dotted
 
 router = APIRouter(tags=["templates"], route_class=IdempotentRoute)
@@ -52,8 +52,8 @@ class NewTemplate(TemplateContent):
 class TransformTemplate(Answer):
     """A template. `source`: a file, which only whoever writes files changes, or kept by this API.
 
-    `usage_count`: rows that went through it. `used_by`: the mapping files that name it. `problem`: why it cannot be
-    used, if that is so; `level` is null when a broken file does not say it.
+    `usage_count`: rows that went through it. `used_by`: the mapping files that name it, and sync configs. `problem`:
+    why it cannot be used, if that is so; `level` is null when a broken file does not say it.
     """
 
     name: str
@@ -71,15 +71,20 @@ class TransformTemplate(Answer):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The templates of a tenant: files and kept ones, their rows, and the folder of mappings."""
+    """The templates of a tenant: files and kept ones, their rows, and the mappings that may name them."""
 
     found: Templates
     rows: dict[str, dict[str, Any]]
     mappings: Path
+    overridden: list[tuple[str, str, dict[str, Any]]]
+
+    def used_by(self) -> dict[str, list[str]]:
+        """The mapping files and sync configs that name each template."""
+        return uses_of_templates(self.mappings, kept=self.found.kept, overridden=self.overridden)[0]
 
     def shown(self) -> list[TransformTemplate]:
         """All of them by name."""
-        used_by, _ = uses_of_templates(self.mappings, kept=self.found.kept)
+        used_by = self.used_by()
         return [self._one(name, used_by.get(name, [])) for name in self.found.names()]
 
     def _one(self, name: str, used_by: list[str]) -> TransformTemplate:
@@ -170,7 +175,7 @@ def delete_transform_template(request: Request, caller: Configuring, name: Calle
     if name not in known.found.kept:
         raise not_found("template", name)
     users = [other for other in sorted(known.found.kept) if other != name and name in _named(known.found, other)]
-    users += uses_of_templates(around.mappings, kept=known.found.kept)[0].get(name, [])
+    users += known.used_by().get(name, [])
     if users:
         raise ApiError(HTTPStatus.CONFLICT, "conflict", f'"{name}" is used by {", ".join(dict.fromkeys(users))}.')
     with around.database.session(caller.tenant_id) as store:
@@ -182,8 +187,9 @@ def _known(around: Surroundings, caller: Caller) -> _Known:
     with around.database.session(caller.tenant_id) as store:
         kept = templates.kept_templates(store, tenant_id=caller.tenant_id)
         rows = templates.rows(store, caller.tenant_id)
+        overridden = config_report.overridden(store)
     found = find_templates(around.mappings / FOLDER, kept=kept)
-    return _Known(found, {row["name"]: row for row in rows}, around.mappings)
+    return _Known(found, {row["name"]: row for row in rows}, around.mappings, overridden)
 
 
 def _shown(around: Surroundings, caller: Caller, name: str) -> TransformTemplate:

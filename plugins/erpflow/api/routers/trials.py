@@ -124,8 +124,9 @@ def preview_sync(request: Request, caller: Running, config_id: UUID, body: Previ
     row = known_config(around, caller, config_id)
     overrides = row["mapping_overrides"] if asked.mapping is None else asked.mapping.over(row["mapping_overrides"])
     checked = check_mapping(
-        around.database.database, around.mappings, row["mapping_path"], overrides, connection_id=row["connection_id"]
-    )
+        around.database.database, around.mappings, row["mapping_path"], overrides,
+        connection_id=row["connection_id"], tenant_id=caller.tenant_id,
+    )  # fmt: skip
     mapping = checked.mapping
     if mapping is None or checked.wrong:
         raise refused(checked)

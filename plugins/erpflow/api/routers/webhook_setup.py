@@ -14,9 +14,9 @@ from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import not_found
 from erpflow.api.surroundings import Surroundings, surroundings_of
 from erpflow.connectors.webhook_setup import WebhookState
-from erpflow.services import webhook_setup
-from erpflow.store import webhook_upkeep
-from erpflow.store.webhook_upkeep import KeptWebhook
+from erpflow.store import webhooks
+from erpflow.store.webhooks import Webhook
+from erpflow.webhooks import vendor_side
 
 router = APIRouter(tags=["webhooks"], route_class=IdempotentRoute)
 
@@ -79,24 +79,24 @@ def test_webhook(request: Request, caller: Configuring, webhook_id: UUID) -> Tes
     """Send the webhook's own URL a signed request about nothing, by the way that the vendor's requests take."""
     around = surroundings_of(request)
     webhook = _webhook(around, caller, webhook_id)
-    url = webhook_setup.receive_url(around.public_url, webhook.id)
-    done = webhook_setup.deliver_test(webhook, cipher=around.cipher(), url=url)
+    url = vendor_side.receive_url(around.public_url, webhook.id)
+    done = vendor_side.deliver_test(webhook, cipher=around.cipher(), url=url)
     return TestDelivery(delivered=done.delivered, status=done.status, message=done.message, latency=done.latency)
 
 
-def set_up(around: Surroundings, webhook: KeptWebhook) -> VendorSide:
+def set_up(around: Surroundings, webhook: Webhook) -> VendorSide:
     """Set a webhook up, and say how it is now."""
-    url = webhook_setup.receive_url(around.public_url, webhook.id)
-    return side_of(webhook, webhook_setup.set_up(**_asking(around, webhook, url)), url=url)
+    url = vendor_side.receive_url(around.public_url, webhook.id)
+    return side_of(webhook, vendor_side.set_up(**_asking(around, webhook, url)), url=url)
 
 
-def status_of(around: Surroundings, webhook: KeptWebhook) -> VendorSide:
+def status_of(around: Surroundings, webhook: Webhook) -> VendorSide:
     """How a webhook is at its vendor."""
-    url = webhook_setup.receive_url(around.public_url, webhook.id)
-    return side_of(webhook, webhook_setup.state_of(**_asking(around, webhook, url)), url=url)
+    url = vendor_side.receive_url(around.public_url, webhook.id)
+    return side_of(webhook, vendor_side.state_of(**_asking(around, webhook, url)), url=url)
 
 
-def side_of(webhook: KeptWebhook, state: WebhookState, *, url: str) -> VendorSide:
+def side_of(webhook: Webhook, state: WebhookState, *, url: str) -> VendorSide:
     """The answer about a webhook."""
     return VendorSide(
         webhook_id=webhook.id,
@@ -114,7 +114,7 @@ def side_of(webhook: KeptWebhook, state: WebhookState, *, url: str) -> VendorSid
     )
 
 
-def _asking(around: Surroundings, webhook: KeptWebhook, url: str) -> dict[str, Any]:
+def _asking(around: Surroundings, webhook: Webhook, url: str) -> dict[str, Any]:
     return {
         "database": around.database.database,
         "webhook": webhook,
@@ -125,9 +125,9 @@ def _asking(around: Surroundings, webhook: KeptWebhook, url: str) -> dict[str, A
     }
 
 
-def _webhook(around: Surroundings, caller: Caller, webhook_id: UUID) -> KeptWebhook:
+def _webhook(around: Surroundings, caller: Caller, webhook_id: UUID) -> Webhook:
     with around.database.session(caller.tenant_id) as connection:
-        found = webhook_upkeep.get(connection, str(webhook_id), tenant_id=caller.tenant_id)
+        found = webhooks.get_webhook(connection, str(webhook_id), tenant_id=caller.tenant_id)
     if found is None:
         raise not_found("webhook", webhook_id)
     return found

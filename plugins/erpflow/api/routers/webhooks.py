@@ -272,8 +272,8 @@ def _found(connection: webhooks.Connection, webhook_id: UUID, tenant_id: TenantI
 
 
 def _shown(request: Request, webhook: Kept) -> dict[str, Any]:
-    shown = {name: value for name, value in asdict(webhook).items() if name != "tenant_id"}
-    return shown | {"url": _url(request, webhook.id)}
+    shown = {name: value for name, value in asdict(webhook).items() if name not in ("tenant_id", "secret")}
+    return shown | {"has_secret": webhook.has_secret, "url": _url(request, webhook.id)}
 
 
 def _url(request: Request, webhook_id: str) -> str:

@@ -13,22 +13,14 @@ from erpflow.api.surroundings import surroundings_of
 from erpflow.api.vendors.whose import WhichConnection, own_connection
 from erpflow.api.vendors.wording import PlainlyWorded
 from erpflow.connectors.erpnext import ErpNext
-from erpflow.store import configs, webhook_upkeep
+from erpflow.store import configs, webhooks
+from erpflow.webhooks.systems import SYSTEMS
 
 router = APIRouter(tags=["erpnext"], route_class=PlainlyWorded)
 
 SYSTEM = "erpnext"
 NAME = "ERPNext"
 """The name of the webhook that these routes keep; a connection has one."""
-
-SIGNED = {
-    "scheme": "hmac",
-    "header": "X-Frappe-Webhook-Signature",
-    "algorithm": "sha256",
-    "encoding": "base64",
-    "prefix": "",
-}
-"""How Frappe signs. Source: frappe/integrations/doctype/webhook/webhook.py."""
 
 
 class ErpNextWebhooks(Answer):
@@ -52,7 +44,8 @@ def set_up_erpnext_webhooks(
     with around.database.session(caller.tenant_id) as connection:
         synced = configs.entities(connection, row.id)
         entities = [name for name in ErpNext.spec.entities if name in synced] or list(ErpNext.spec.entities)
-        webhook = webhook_upkeep.ensure(connection, row.id, NAME, entities=entities, verification=SIGNED)
+        signed = SYSTEMS[SYSTEM].verification.model_dump(mode="json")
+        webhook = webhooks.ensure_webhook(connection, row.id, NAME, entities=entities, verification=signed)
     if webhook is None:
         raise not_found("connection", row.id)
     return _answer(webhook_setup.set_up(around, webhook))
@@ -64,7 +57,7 @@ def get_erpnext_webhooks(request: Request, caller: Looking, connection_id: Which
     around = surroundings_of(request)
     row = own_connection(around, caller, SYSTEM, connection_id)
     with around.database.session(caller.tenant_id) as connection:
-        webhook = webhook_upkeep.named(connection, row.id, NAME)
+        webhook = webhooks.webhook_named(connection, row.id, NAME)
     if webhook is None:
         raise not_found("webhook of the connection", f'"{row.name}"; set it up with a POST')
     return _answer(webhook_setup.status_of(around, webhook))

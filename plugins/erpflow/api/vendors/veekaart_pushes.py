@@ -12,9 +12,9 @@ from erpflow.api.bodies import Answer
 from erpflow.api.callers import Caller, Configuring, Running
 from erpflow.api.surroundings import surroundings_of
 from erpflow.api.vendors.starting import Runs, Started, Wanted
-from erpflow.api.vendors.trying import tried
 from erpflow.api.vendors.whose import WhichConnection, own_connection
 from erpflow.api.vendors.wording import PlainlyWorded, refusal
+from erpflow.services import connecting
 from erpflow.vocabulary import Direction
 
 router = APIRouter(tags=["veekaart"], route_class=PlainlyWorded)
@@ -74,7 +74,7 @@ def test_veekaart_connection(
     """Ask the store who we are, with the key that is kept; the connection's status says so afterwards."""
     around = surroundings_of(request)
     row = own_connection(around, caller, SYSTEM, connection_id)
-    result = tried(around, caller, row)
+    result = connecting.check_account(around.database, row, connect=around.connect, tenant_id=caller.tenant_id).result
     if not result.success:
         return refusal(HTTPStatus.BAD_GATEWAY, result.message, code="not_connected")
     return Tried(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import requests
@@ -21,11 +17,12 @@ from erpflow.connectors.base import Connector
 from erpflow.connectors.registry import connector_class
 from erpflow.connectors.webhook_setup import VendorWebhook, WebhookState
 from erpflow.errors import ConfigError, ErpflowError, SyncsFailed
-from erpflow.store import connections, webhook_upkeep
+from erpflow.store import connections, webhooks
 from erpflow.store.cipher import Cipher
 from erpflow.store.connections import ErpConnection
 from erpflow.store.database import Database
-from erpflow.store.webhook_upkeep import KeptWebhook
+from erpflow.store.webhooks import Webhook
+from erpflow.webhooks.verification import verification_of
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +66,7 @@ def check_can_set_up(system: str) -> None:
 
 
 def set_up(
-    database: Database, webhook: KeptWebhook, *, connect: Connect, cipher: Cipher, url: str, now: datetime
+    database: Database, webhook: Webhook, *, connect: Connect, cipher: Cipher, url: str, now: datetime
 ) -> WebhookState:
     """Have a webhook at its vendor as it is here, and note what the vendor says of it.
 
@@ -81,13 +78,13 @@ def set_up(
     with _asking(database, webhook, connect) as vendor:
         state: WebhookState = vendor.set_up_webhook(wanted, now=now)
     with database.session() as connection:
-        webhook_upkeep.note(connection, webhook.id, reference=state.reference, expires_at=state.expires_at)
+        webhooks.note_vendor_side(connection, webhook.id, reference=state.reference, expires_at=state.expires_at)
     log.info("webhook_set_up", webhook=webhook.id, system=webhook.system, expires=state.expires_at)
     return state
 
 
 def state_of(
-    database: Database, webhook: KeptWebhook, *, connect: Connect, cipher: Cipher, url: str, now: datetime
+    database: Database, webhook: Webhook, *, connect: Connect, cipher: Cipher, url: str, now: datetime
 ) -> WebhookState:
     """How a webhook is at its vendor. Changes nothing; raises as `set_up` does."""
     check_can_set_up(webhook.system)
@@ -105,7 +102,7 @@ def renew_expiring(
     One that cannot be renewed holds up no other. Raises SyncsFailed, naming each of those, at the end.
     """
     with database.session() as connection:
-        due = webhook_upkeep.expiring(connection, before=now + RENEW_WITHIN)
+        due = webhooks.expiring(connection, before=now + RENEW_WITHIN)
     failed: list[str] = []
     for webhook in due:
         try:
@@ -122,15 +119,15 @@ def renew_expiring(
     return {"due": len(due), "renewed": len(due)}
 
 
-def deliver_test(webhook: KeptWebhook, *, cipher: Cipher, url: str, timeout_s: float = TEST_TIMEOUT_S) -> Delivered:
+def deliver_test(webhook: Webhook, *, cipher: Cipher, url: str, timeout_s: float = TEST_TIMEOUT_S) -> Delivered:
     """Send our own receiver a request that is signed as the vendor's are, about nothing.
 
-    Raises ConfigError for a webhook without a secret, or one whose way of signing cannot be imitated.
+    Raises ConfigError for a webhook without a secret, or whose scheme is none.
     """
     if not webhook.secret:
         raise ConfigError(f'The webhook "{webhook.name}" has no secret yet. Set it up first, or set its secret.')
     secret = _revealed(webhook.secret, cipher, webhook.name)
-    body, headers = _test_request(webhook, secret)
+    body, headers = _test_request(webhook, secret, now=datetime.now(UTC))
     began = time.monotonic()
     try:
         with requests.post(
@@ -145,9 +142,8 @@ def deliver_test(webhook: KeptWebhook, *, cipher: Cipher, url: str, timeout_s: f
     return Delivered(delivered=fine, status=status, message=message, latency=time.monotonic() - began)
 
 
-def _test_request(webhook: KeptWebhook, secret: str) -> tuple[bytes, dict[str, str]]:
-    """A body and its headers, signed by the webhook's scheme."""
-    scheme = webhook.verification
+def _test_request(webhook: Webhook, secret: str, *, now: datetime) -> tuple[bytes, dict[str, str]]:
+    """A body about nothing and its headers, as the webhook's scheme wants them."""
     told: dict[str, Any] = {"doctype": _NOWHERE, "name": "test", "modified": "", "event": "test"}
     if webhook.system == "quickbooks":
         told = {"eventNotifications": []}
@@ -156,35 +152,17 @@ def _test_request(webhook: KeptWebhook, secret: str) -> tuple[bytes, dict[str, s
             "module": _NOWHERE, "operation": "insert", "ids": ["test"], "server_time": 0,
             "channel_id": webhook.vendor_reference,
         }  # fmt: skip
-    headers = {"Content-Type": "application/json"}
-    kind = scheme.get("scheme")
-    if kind == "channel_token":
-        told[str(scheme.get("field", "token"))] = secret
-    body = json.dumps(told).encode()
-    if kind == "hmac":
-        headers[str(scheme["header"])] = _signature(scheme, secret, body)
-    elif kind == "bearer":
-        header = str(scheme.get("header", "Authorization"))
-        headers[header] = f"Bearer {secret}" if header.lower() == "authorization" else secret
-    elif kind != "channel_token":
-        raise ConfigError(f'A test of the webhook "{webhook.name}" cannot be signed: its scheme is {kind!r}.')
-    return body, headers
+    scheme = verification_of(webhook.verification, where=f'the webhook "{webhook.name}"')
+    body, proof = scheme.signed(told, secret, now=now)
+    return body, {"Content-Type": "application/json", **proof}
 
 
-def _signature(scheme: Mapping[str, Any], secret: str, body: bytes) -> str:
-    digest = hmac.new(secret.encode(), body, str(scheme.get("algorithm", hashlib.sha256().name)))
-    is_hex = scheme.get("encoding", "hex") == "hex"
-    return str(scheme.get("prefix", "")) + (
-        digest.hexdigest() if is_hex else base64.b64encode(digest.digest()).decode()
-    )
-
-
-def _wanted(database: Database, webhook: KeptWebhook, *, cipher: Cipher, url: str) -> VendorWebhook:
+def _wanted(database: Database, webhook: Webhook, *, cipher: Cipher, url: str) -> VendorWebhook:
     kept = webhook.secret
     if kept is None:
         made = cipher.encrypt(secrets.token_urlsafe(_SECRET_BYTES))
         with database.session() as connection:
-            kept = webhook_upkeep.keep_secret(connection, webhook.id, made)
+            kept = webhooks.ensure_secret(connection, webhook.id, made)
     return VendorWebhook(webhook.id, url, webhook.entities, _revealed(kept, cipher, webhook.name))
 
 
@@ -192,7 +170,7 @@ def _revealed(token: str, cipher: Cipher, name: str) -> str:
     return cipher.decrypt(token, what=f'The secret of the webhook "{name}"', otherwise="set it again")
 
 
-def _asking(database: Database, webhook: KeptWebhook, connect: Connect) -> AbstractContextManager[Any]:
+def _asking(database: Database, webhook: Webhook, connect: Connect) -> AbstractContextManager[Any]:
     with database.session() as connection:
         row = connections.connection_of(connection, webhook.connection_id)
     return connect(row)

@@ -1,31 +1,9 @@
-"""How a command speaks: tables, one-line values, quiet logs; and where it finds its surroundings."""
+"""How a command speaks: tables, one-line values, quiet logs."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-
-from erpflow.services.installation import (
-    account_of as account_of,
-)
-from erpflow.services.installation import (
-    connector_for as connector_for,
-)
-from erpflow.services.installation import (
-    database as database,
-)
-from erpflow.services.installation import (
-    engine as engine,
-)
-from erpflow.services.installation import (
-    home as home,
-)
-from erpflow.services.installation import (
-    landing_root as landing_root,
-)
-from erpflow.services.installation import (
-    mappings_folder as mappings_folder,
-)
 
 
 def quiet_logs(*, debug: bool) -> None:
