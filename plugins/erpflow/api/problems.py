@@ -153,6 +153,6 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 403, 404, 408, 409, 413, 415, 422, 502, 503)
+    for status in (400, 401, 403, 404, 408, 409, 410, 413, 415, 422, 502, 503, 504)
 }
 """What every endpoint may answer besides success."""
