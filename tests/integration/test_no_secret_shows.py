@@ -18,7 +18,7 @@ import structlog
 from psycopg import sql
 from starlette.testclient import TestClient
 
-from erpflow.cli.surroundings import quiet_logs
+from erpflow.cli.terminal import quiet_logs
 from erpflow.services.outgoing.delivering import deliver_due
 from erpflow.store import connections, webhook_events
 from erpflow.store.cipher import Cipher
