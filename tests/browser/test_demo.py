@@ -24,7 +24,7 @@ ENDS_WITHIN_S = 280
 
 def table(said: str) -> dict[str, dict[str, int]]:
     """The summary table: DAG to counts."""
-    lines = said[said.index("DAG ") :].splitlines()
+    lines = said[said.index("DAG  ") :].splitlines()
     names = lines[0].split()[1:]
     rows = [line.split() for line in lines if line.startswith("erpnext__")]
     return {row[0]: dict(zip(names, [int(float(n.replace(",", ""))) for n in row[1:]], strict=True)) for row in rows}

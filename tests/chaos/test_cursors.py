@@ -19,6 +19,7 @@ import pytest
 
 from erpflow.errors import VendorUnavailable
 from erpflow.mapping.load import load_mapping
+from erpflow.mapping.model import Mapping
 from erpflow.store.database import Database, translate_errors
 from erpflow.sync import in_force, transform
 from erpflow.sync import plan as planning
@@ -143,13 +144,19 @@ def shops(
         connection.close()
 
 
+def read_once() -> Callable[..., Mapping]:
+    """Reads each mapping file once: it does not change, and says everything itself."""
+    read = cache(load_mapping)
+    return lambda path, **_of_the_config: read(path)
+
+
 @pytest.mark.timeout(SCALE.timeout_s)
 @pytest.mark.parametrize("kind", [OrderedConnector, UnorderedConnector])
 def test_once_a_hostile_vendor_is_quiet_two_runs_end_in_its_very_records(
     shops: Callable[[str], Shop], kind: type[HostileConnector], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transform, "CHUNK_RECORDS", 8)  # a few pages: the cursor moves many times in a run
-    monkeypatch.setattr(in_force, "load_mapping", cache(load_mapping))  # one file, and it does not change
+    monkeypatch.setattr(in_force, "load_mapping", read_once())
     seeds = range(SCALE.seed, SCALE.seed + SCALE.cursors)
     readers = [Reader(shops(f"{kind.__name__}-{seed}"), hostile(seed), kind) for seed in seeds]
     with ThreadPoolExecutor(4) as workers:
