@@ -57,7 +57,7 @@ def test_the_guide_runs_as_it_is_written(api: Api, installation: Installation, v
     assert '"field":"system"' in ran.out
     assert "merged\n2\n" in ran.out  # one conflict field by field, the rest in bulk
     assert "event: sync_closed\n" in ran.out  # of the sync that the reader of the stream did not see
-    assert installation.rows("SELECT count(*) FROM app.customers WHERE tax_number = 'NEITHER'") == [(1,)]
+    assert installation.rows("SELECT count(*) FROM app.customers WHERE tax_number = 'DECIDED-BY-A-PERSON'") == [(1,)]
     assert installation.rows("SELECT count(*) FROM app.customers WHERE tax_number = 'OURS'") == [(0,)]
     assert installation.rows("SELECT count(*) FROM erpflow.erp_connections") == [(0,)]
     assert API_SECRET not in ran.out + ran.err

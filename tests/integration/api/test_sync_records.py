@@ -19,7 +19,8 @@ def synced(erpnext_api: Api, connected: Installation, config_ids: dict[str, str]
     erpnext_api.client.post("/api/erp/sync", json={"sync_config_id": config_id}).raise_for_status()
     connected.rows(
         "UPDATE app.customers SET name = name || ' Ltd', updated_at = now()"
-        " WHERE id = (SELECT min(id) FROM app.customers) RETURNING 1"
+        " WHERE id = (SELECT min(local_id::bigint) FROM erpflow.erp_entity_sync_records"
+        "             WHERE remote_id NOT LIKE 'HOSTILE%') RETURNING 1"
     )
     erpnext_api.client.post("/api/erp/sync", json={"sync_config_id": config_id}).raise_for_status()
     return config_id
