@@ -153,9 +153,9 @@ def test_the_mapping_is_read_once_for_a_push(shop: TwoWayShop, monkeypatch: pyte
     read: list[Path] = []
     load_mapping = in_force.load_mapping
 
-    def counted(path: Path) -> Any:
+    def counted(path: Path, **of_the_config: Any) -> Any:
         read.append(path)
-        return load_mapping(path)
+        return load_mapping(path, **of_the_config)
 
     monkeypatch.setattr(in_force, "load_mapping", counted)
     shop.do(MANY.format(200))
