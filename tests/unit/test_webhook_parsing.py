@@ -31,7 +31,7 @@ def webhook(system: str, **facts: Any) -> Webhook:
     """A webhook to which anybody may send: signatures have tests of their own."""
     defaults: dict[str, Any] = {
         "id": WebhookId("w"), "tenant_id": TenantId("t"), "connection_id": ConnectionId("c"), "system": system,
-        "name": "it", "events": (), "entities": (), "has_secret": False, "verification": ANYBODY, "payload": {},
+        "name": "it", "events": (), "entities": (), "secret": None, "verification": ANYBODY, "payload": {},
         "vendor_reference": None, "active": True, "expires_at": None, "last_received_at": None, "created_at": NOW,
         "updated_at": NOW,
     }  # fmt: skip
