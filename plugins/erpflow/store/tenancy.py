@@ -75,6 +75,11 @@ class TenantDatabase:
                 f"The database {self.database.place} has no connection to spare. Try again in a moment."
             ) from None
 
+    def check(self) -> None:
+        """Ask the database anything. Raises DatabaseUnavailable when it does not answer."""
+        with self._connection() as connection:
+            connection.execute("SELECT 1")
+
     def close(self) -> None:
         """Let go of every connection."""
         self._pool.close()

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -50,23 +51,23 @@ class Encoding(StrEnum):
     BASE64 = "base64"
 
 
-class _Scheme(BaseModel):
+class _Scheme(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     needs_secret: ClassVar[bool] = True
 
+    @abstractmethod
     def accepts(self, request: Request, secret: str) -> bool:
         """Whether the request proves that who sent it knows the secret."""
-        raise NotImplementedError
 
     def signed(self, told: Mapping[str, Any], secret: str, *, now: datetime) -> tuple[bytes, dict[str, str]]:
         """A request that is accepted: a body that tells this, and the headers that prove it."""
         body = json.dumps(told).encode()
         return body, self.proof(body, secret, now=now)
 
+    @abstractmethod
     def proof(self, body: bytes, secret: str, *, now: datetime) -> dict[str, str]:
         """The headers that prove a body."""
-        raise NotImplementedError
 
 
 class HmacSignature(_Scheme):
@@ -166,6 +167,10 @@ class ChannelToken(_Scheme):
         except PayloadInvalid:
             given = None
         return _is_same(given if isinstance(given, str) else "", secret)
+
+    def proof(self, body: bytes, secret: str, *, now: datetime) -> dict[str, str]:
+        """No header: the token is in the body."""
+        return {}
 
     def signed(self, told: Mapping[str, Any], secret: str, *, now: datetime) -> tuple[bytes, dict[str, str]]:
         return json.dumps({**told, self.field: secret}).encode(), {}

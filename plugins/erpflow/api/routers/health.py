@@ -23,6 +23,5 @@ class Health(Answer):
 @router.get("/health")
 def health(request: Request) -> Health:
     """Whether the server and its database answer. 503 when the database does not."""
-    with surroundings_of(request).database.owner() as connection:
-        connection.execute("SELECT 1")
+    surroundings_of(request).database.check()
     return Health(status="ok", version=__version__)
