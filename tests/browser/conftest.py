@@ -30,9 +30,13 @@ def _chromium() -> str | None:
     return named or next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The Chromium of this machine; without one the tests are skipped, but never in CI."""
+    """The Chromium of this machine; without one the tests are skipped, but never in CI.
+
+    Of a module, not of the session: while Playwright runs, its event loop is the thread's running loop, and no test
+    that the same process runs later could start one of its own.
+    """
     path = _chromium()
     if path is None:
         reason = "no Chromium on this machine: install chromium, or set CHROMIUM=/path/to/it"
