@@ -114,9 +114,12 @@ class Api:
 
     def serves_at(self, address: str) -> None:
         """Have webhooks sent there."""
-        app = self.client.app
-        for mount in app.routes:  # type: ignore[attr-defined]
-            mount.app.state.surroundings = replace(self.surroundings, public_url=address)
+        self.change(public_url=address)
+
+    def change(self, **changes: Any) -> None:
+        """Go on in other surroundings."""
+        for mount in self.client.app.routes:  # type: ignore[attr-defined]
+            mount.app.state.surroundings = replace(self.surroundings, **changes)
 
     def key(self, *scopes: Right, tenant_id: TenantId = DEFAULT_TENANT) -> str:
         """A key that may do just that."""

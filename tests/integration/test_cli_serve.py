@@ -13,7 +13,15 @@ from typing import IO, cast
 import pytest
 import requests
 
-from erpflow.errors import AuthFailed, ConfigError, ErpflowError, PermissionDenied, ProtocolError, VendorUnavailable
+from erpflow.errors import (
+    AuthFailed,
+    ConfigError,
+    DagPaused,
+    ErpflowError,
+    PermissionDenied,
+    ProtocolError,
+    VendorUnavailable,
+)
 from erpflow.services.airflow_rest import AirflowRest, NoAirflow
 from erpflow.testing.server import Asked, Reply, ScriptedServer
 from tests.integration.conftest import Installation
@@ -61,12 +69,13 @@ def test_without_a_database_nothing_is_served(installation: Installation) -> Non
 
 
 class Airflow:
-    """Airflow's two endpoints: tokens, which it may forget, and runs, each id once."""
+    """Airflow's endpoints: tokens, which it may forget, whether the one DAG is paused, and runs, each id once."""
 
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, object]] = {}
         self.tokens: list[str] = []
         self.answer: Reply | None = None
+        self.is_paused = False
 
     def __call__(self, asked: Asked) -> Reply:
         if asked.path == "/auth/token":
@@ -77,9 +86,11 @@ class Airflow:
             return Reply.json({"detail": "Not authenticated"}, status=401)
         if self.answer is not None:
             return self.answer
-        body = json.loads(asked.body)
-        if asked.path != "/api/v2/dags/erpnext__customer/dagRuns":
+        if not asked.path.startswith("/api/v2/dags/erpnext__customer"):
             return Reply.json({"detail": "not found"}, status=404)
+        if asked.method == "GET":
+            return Reply.json({"dag_id": "erpnext__customer", "is_paused": self.is_paused})
+        body = json.loads(asked.body)
         if body["dag_run_id"] in self.runs:
             return Reply.json({"detail": "exists"}, status=409)
         self.runs[body["dag_run_id"]] = body
@@ -143,6 +154,13 @@ def test_a_no_of_airflow_is_said_in_our_words(
     airflow.answer = answer
     with pytest.raises(error, match=said):
         start(rest)
+
+
+def test_a_paused_dag_is_not_started_where_its_run_would_wait(rest: AirflowRest, airflow: Airflow) -> None:
+    airflow.is_paused = True
+    with pytest.raises(DagPaused, match="erpnext__customer is paused in Airflow"):
+        start(rest)
+    assert airflow.runs == {}
 
 
 def test_a_dag_that_is_not_there_is_named(rest: AirflowRest) -> None:

@@ -42,7 +42,15 @@ from erpflow.api.routers import (
     webhooks,
 )
 from erpflow.api.surroundings import Surroundings
-from erpflow.api.vendors import customers, erpnext_setup, metakocka, received, veekaart_orders, veekaart_pushes
+from erpflow.api.vendors import (
+    customers,
+    erpnext_setup,
+    metakocka,
+    received,
+    veekaart_orders,
+    veekaart_pushes,
+    wording,
+)
 
 API = "/api/erp"
 
@@ -79,20 +87,17 @@ VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
     "/api/integrations/veekaart": (veekaart_pushes.router,),
     "/webhooks": (received.razorpay,),
 }
-"""What other systems call at paths of their own, by the prefix they are mounted at."""
+"""What other systems call at paths of their own, by the prefix they are mounted at. Each has an OpenAPI of its own."""
 
 
 def create_app(surroundings: Surroundings) -> FastAPI:
     """The REST API, to be mounted at /api/erp."""
-    return _app("erpflow", surroundings, ROUTERS, docs=True)
+    return _app("erpflow", surroundings, ROUTERS)
 
 
 def create_vendor_apps(surroundings: Surroundings) -> dict[str, FastAPI]:
     """The apps of VENDOR_ROUTERS, by the prefix each is to be mounted at."""
-    return {
-        prefix: _app(f"erpflow {prefix}", surroundings, routers, docs=False)
-        for prefix, routers in VENDOR_ROUTERS.items()
-    }
+    return {prefix: _app(f"erpflow {prefix}", surroundings, routers) for prefix, routers in VENDOR_ROUTERS.items()}
 
 
 def mounted(surroundings: Surroundings) -> Starlette:
@@ -103,14 +108,11 @@ def mounted(surroundings: Surroundings) -> Starlette:
     return root
 
 
-def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter], *, docs: bool) -> FastAPI:
+def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter]) -> FastAPI:
     app = FastAPI(
         title=title,
         version=__version__,
-        docs_url="/docs" if docs else None,
         redoc_url=None,
-        openapi_url="/openapi.json" if docs else None,
-        responses=RESPONSES,
         middleware=[Middleware(BoundedBodies)],
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
@@ -120,13 +122,14 @@ def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter], *
     add_problems(app)
     app.router.route_class = IdempotentRoute
     for router in routers:
-        app.include_router(router)
-    _describe_problem(app)
+        is_plain = issubclass(router.route_class, wording.PlainlyWorded)
+        app.include_router(router, responses=wording.RESPONSES if is_plain else RESPONSES)
+    _describe_refusals(app)
     return app
 
 
-def _describe_problem(app: FastAPI) -> None:
-    """Put the schema of problems into the OpenAPI, to which every endpoint refers."""
+def _describe_refusals(app: FastAPI) -> None:
+    """Put the schemas of errors into the OpenAPI, to which every endpoint refers."""
     describe = app.openapi
 
     def openapi() -> dict[str, object]:
@@ -134,11 +137,10 @@ def _describe_problem(app: FastAPI) -> None:
         schema = describe()
         if not known:
             schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-            if "Problem" in schemas:
-                raise TypeError(
-                    "Another model is called Problem, as what every endpoint answers errors with: rename it."
-                )
-            schemas["Problem"] = Problem.model_json_schema()
+            for model in (Problem, wording.Refusal):
+                if model.__name__ in schemas:
+                    raise TypeError(f"Another model is called {model.__name__}, as what errors look like: rename it.")
+                schemas[model.__name__] = model.model_json_schema()
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -90,6 +91,7 @@ def add_problems(app: Starlette) -> None:
     app.add_exception_handler(errors.ErpflowError, _of_family)
     app.add_exception_handler(RequestValidationError, _of_request)
     app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(Exception, _of_bug)
 
 
 def _of_api(_request: Request, error: Exception) -> Response:
@@ -143,16 +145,28 @@ def _of_http(_request: Request, error: Exception) -> Response:
     return answer(error.status_code, code, str(error.detail), headers=headers)
 
 
+def _of_bug(_request: Request, _error: Exception) -> Response:
+    """What nobody foresaw. Starlette raises it on after this answer, and the server logs it with its traceback."""
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    detail = f"Something failed here that should not have. The log of the API server says what, at {moment}."
+    return answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_server_error", detail)
+
+
 def _code(name: str) -> str:
     """`ConfigError` is `config_error`."""
     return "".join(f"_{sign.lower()}" if sign.isupper() else sign for sign in name).lstrip("_")
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": HTTPStatus(status).phrase,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+def refusals(model: str, media_type: str) -> dict[int | str, dict[str, Any]]:
+    """What an endpoint may answer besides success, for its OpenAPI: the name of the schema, and its media type."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {media_type: {"schema": {"$ref": f"#/components/schemas/{model}"}}},
+        }
+        for status in (400, 401, 403, 404, 408, 409, 410, 413, 415, 422, 500, 502, 503, 504)
     }
-    for status in (400, 401, 403, 404, 408, 409, 410, 413, 415, 422, 502, 503, 504)
-}
-"""What every endpoint may answer besides success."""
+
+
+RESPONSES = refusals(Problem.__name__, MEDIA_TYPE)
+"""What every endpoint may answer besides success, unless its callers expect other words."""

@@ -1,6 +1,6 @@
 """DAG runs started over Airflow's REST API, for whoever serves erpflow's API outside of Airflow.
 
-Source: Airflow's REST API v2, "Trigger Dag Run", and "Create Token" of its auth managers.
+Source: Airflow's REST API v2, "Trigger Dag Run" and "Get Dag", and "Create Token" of its auth managers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import quote
 import requests
 
 from erpflow.connectors.session import base_url
-from erpflow.errors import AuthFailed, ConfigError, PermissionDenied, ProtocolError, VendorUnavailable
+from erpflow.errors import AuthFailed, ConfigError, DagPaused, PermissionDenied, ProtocolError, VendorUnavailable
 from erpflow.store.database import setting
 
 URL_VARIABLE: Final = "ERPFLOW_AIRFLOW_URL"
@@ -50,10 +50,14 @@ class AirflowRest:
     def trigger(self, dag_id: str, *, conf: dict[str, Any], run_id: str, by: str) -> str:
         """Start a run and give its id; one of that id that was started before is not started again.
 
-        Raises ConfigError when there is no such DAG or the conf does not fit it, and for a user who may not do it.
+        Raises ConfigError when there is no such DAG or the conf does not fit it, DagPaused when the run would wait,
+        PermissionDenied for a user who may not do it.
         """
+        path = f"/api/v2/dags/{quote(dag_id, safe='')}"
+        if self._is_paused(path):
+            raise DagPaused(f"The DAG {dag_id} is paused in Airflow: its runs wait. Unpause it on its page first.")
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "note": f"by {by}"}
-        answer = self._post(f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns", body)
+        answer = self._ask("POST", f"{path}/dagRuns", body)
         status = answer.status_code
         if status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.CONFLICT):
             return run_id
@@ -75,11 +79,21 @@ class AirflowRest:
         """The page of a run in Airflow's UI, which is at another address than this API."""
         return f"{self._url}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
 
-    def _post(self, path: str, body: dict[str, Any]) -> requests.Response:
+    def _is_paused(self, path: str) -> bool:
+        """Whether a DAG is paused; False where Airflow does not say, since to start the run then tells the rest."""
+        answer = self._ask("GET", path)
+        if answer.status_code != HTTPStatus.OK:
+            return False
+        try:
+            return bool(answer.json()["is_paused"])
+        except (ValueError, KeyError, TypeError):
+            raise ProtocolError(f"{self._url} is not Airflow: it describes no DAG. Check {URL_VARIABLE}.") from None
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
         token = self._login(after=None)
-        answer = self._send(path, body, token=token)
+        answer = self._send(method, path, body, token=token)
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
-            answer = self._send(path, body, token=self._login(after=token))
+            answer = self._send(method, path, body, token=self._login(after=token))
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             raise AuthFailed(f'Airflow at {self._url} does not accept the login of "{self._user}".')
         return answer
@@ -89,7 +103,7 @@ class AirflowRest:
         with self._lock:
             if self._token is not None and self._token != after:
                 return self._token
-            answer = self._send("/auth/token", {"username": self._user, "password": self._password})
+            answer = self._send("POST", "/auth/token", {"username": self._user, "password": self._password})
             if answer.status_code not in (HTTPStatus.OK, HTTPStatus.CREATED):
                 raise AuthFailed(
                     f'Airflow at {self._url} gives "{self._user}" no token (HTTP {answer.status_code}). Check '
@@ -101,11 +115,13 @@ class AirflowRest:
                 raise ProtocolError(f"{self._url} is not Airflow: it gives no token. Check {URL_VARIABLE}.") from None
             return self._token
 
-    def _send(self, path: str, body: dict[str, Any], *, token: str | None = None) -> requests.Response:
+    def _send(
+        self, method: str, path: str, body: dict[str, Any] | None, *, token: str | None = None
+    ) -> requests.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            return requests.post(
-                f"{self._url}{path}", json=body, headers=headers, timeout=TIMEOUT, allow_redirects=False
+            return requests.request(
+                method, f"{self._url}{path}", json=body, headers=headers, timeout=TIMEOUT, allow_redirects=False
             )
         except requests.RequestException as error:
             raise VendorUnavailable(

@@ -55,6 +55,7 @@ NOT_OURS = {
     ("POST", "/api/erp/sync", "record_ids"): "the vendor's, read with the caller's own account",
     ("POST", "/api/erp/webhooks/{webhook_id}/receive", "webhook_id"): "a vendor's signature is the proof",
     ("POST", "/api/metakocka/documents/{document_id}/import", "document_id"): "the vendor's, as above",
+    ("POST", "/api/webhooks/veekaart/orders", "order_id"): "the store's own number, known per connection",
 }
 SYSTEMS = {
     "/api/metakocka": "metakocka",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
@@ -38,6 +38,31 @@ KNOWN = "Order was received before"
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
+_AMOUNT: Final = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+_ORDER: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": list(veekaart_orders.REQUIRED),
+    "properties": {
+        "event": {"type": "string", "description": f"`{veekaart_orders.UPDATED}` replaces a draft"},
+        "order_id": {"type": "string", "minLength": 1, "maxLength": veekaart_orders.LONGEST_ID},
+        "customer": {"type": "object", "minProperties": 1},
+        "items": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": veekaart_orders.LINES_AT_MOST,
+            "items": {
+                "type": "object",
+                "required": ["quantity", "price"],
+                "properties": {"sku": {"type": "string"}, "quantity": _AMOUNT, "price": _AMOUNT},
+            },
+        },
+        "tax_amount": _AMOUNT,
+        "discount_amount": _AMOUNT,
+        "total_amount": _AMOUNT,
+    },
+}
+"""The body for the OpenAPI. It is read as it came, since a float would lose digits of the amounts."""
+
 
 class OrderDocument(Answer):
     """The draft invoice of an order."""
@@ -66,7 +91,11 @@ async def _raw(request: Request) -> bytes:
 RawBody = Annotated[bytes, Depends(_raw)]
 
 
-@router.post("/orders", response_model=OrderReceived)
+@router.post(
+    "/orders",
+    response_model=OrderReceived,
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _ORDER}}}},
+)
 def receive_veekaart_order(
     request: Request, caller: Running, body: RawBody, connection_id: WhichConnection = None
 ) -> Response:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from erpflow.api.idempotency import IdempotentRoute
-from erpflow.api.problems import ApiError, status_of
+from erpflow.api.problems import ApiError, refusals, status_of
 from erpflow.errors import ErpflowError, RecordRejected
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,19 @@ class PlainlyWorded(IdempotentRoute):
                 return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED)
 
         return worded
+
+
+class Refusal(BaseModel):
+    """An error of these routes: a sentence, and where known a code that programs compare and what is to blame."""
+
+    success: Literal[False]
+    error: str
+    code: str | None = None
+    details: Any = None
+
+
+RESPONSES = refusals(Refusal.__name__, "application/json")
+"""What these routes may answer besides success."""
 
 
 def refusal(status: int, error: str, *, details: object = None, code: str | None = None) -> Response:
