@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import requests
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from erpflow.api.bounds import LARGEST, BoundedBodies
+from sandbox.background import serving
 from tests.calling import Api
 
 KEYS = "/api/erp/api-keys"
@@ -60,20 +68,37 @@ def test_what_postgres_cannot_hold_is_the_senders_mistake(api: Api, path: str) -
     assert refusal(api.client.get(path))[0] == 422
 
 
-def test_a_body_that_dribbles_is_given_up() -> None:
-    sent: list[dict[str, Any]] = []
+async def echo(request: Request) -> Response:
+    return Response(await request.body())
 
-    async def never(_scope: Any, _receive: Any, _send: Any) -> None:
-        raise AssertionError("the app must not be asked")
 
-    async def receive() -> dict[str, Any]:
-        await asyncio.sleep(0.02)
-        return {"type": "http.request", "body": b"x", "more_body": True}
+def dribble(address: tuple[str, int]) -> bytes:
+    """What a server answers to somebody who sends a byte of the body now and then, up to the end of the connection."""
+    with socket.create_connection(address, timeout=20) as sender:
+        sender.sendall(b"POST / HTTP/1.1\r\nHost: erp\r\nContent-Length: 100000\r\n\r\n")
+        sender.settimeout(0.02)
+        answer = b""
+        while True:
+            try:
+                part = sender.recv(65_536)
+            except TimeoutError:
+                with suppress(OSError):
+                    sender.sendall(b"x")
+                continue
+            except ConnectionResetError:  # what was sent after the answer is not read
+                return answer
+            if not part:
+                return answer
+            answer += part
 
-    async def send(message: Any) -> None:
-        sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
-    asyncio.run(BoundedBodies(never, patience_s=0.1)(scope, receive, send))
-    assert sent[0]["status"] == 408
-    assert json.loads(sent[1]["body"])["code"] == "request_timeout"
+def test_bodies_that_dribble_are_given_up_and_keep_nobody_else_waiting() -> None:
+    app = BoundedBodies(Starlette(routes=[Route("/", echo, methods=["POST"])]), patience_s=0.5)
+    with serving(app) as url, ThreadPoolExecutor(40) as senders:
+        parts = urlsplit(url)
+        slow = [senders.submit(dribble, (str(parts.hostname), int(parts.port or 0))) for _ in range(40)]
+        assert requests.post(url, data=b"quick", timeout=10).content == b"quick"
+        assert not any(one.done() for one in slow)
+        answers = [one.result() for one in slow]
+    assert {answer.split(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 408 Request Timeout"}
+    assert all(b"connection: close" in answer.lower() and b"request_timeout" in answer for answer in answers)
