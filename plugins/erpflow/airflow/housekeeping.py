@@ -10,7 +10,7 @@ import structlog
 from airflow.sdk import DAG, BaseOperator, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
-from erpflow.airflow.retry import ErrorKindPolicy
+from erpflow.airflow.own_dag import own_dag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,18 +93,7 @@ def retention_dag(*, cron: str, days: Mapping[str, int | None]) -> DAG:
         for kind, (title, text) in WHAT.items()
     }
     params["dry_run"] = Param(default=False, type="boolean", title="Dry run", description="Count, remove nothing")
-    with DAG(
-        dag_id=DAG_ID,
-        schedule=cron,
-        start_date=datetime(2020, 1, 1, tzinfo=UTC),
-        catchup=False,
-        max_active_runs=1,
-        max_active_tasks=1,
-        params=params,
-        tags=["erpflow"],
-        doc_md=DOC,
-        default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "retry_policy": ErrorKindPolicy()},
-    ) as dag:
+    with own_dag(DAG_ID, cron=cron, doc=DOC, retries=3, max_active_tasks=1, params=params) as dag:
         # Side by side and not in a chain: a run whose last task succeeds counts as a success, whatever failed before.
         for place, kind in enumerate(WHAT):
             PurgeOperator(task_id=kind, kind=kind, priority_weight=len(WHAT) - place)

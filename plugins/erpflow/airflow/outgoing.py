@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from airflow.sdk import DAG, BaseOperator
 
-from erpflow.airflow.retry import ErrorKindPolicy
+from erpflow.airflow.own_dag import own_dag
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -47,17 +47,12 @@ class DeliverOperator(BaseOperator):
 
 def outgoing_dag(*, cron: str) -> DAG:
     """The DAG `erpflow__outgoing`."""
-    with DAG(
-        dag_id=DAG_ID,
-        schedule=cron,
-        start_date=datetime(2020, 1, 1, tzinfo=UTC),
-        catchup=False,
-        max_active_runs=1,
+    with own_dag(
+        DAG_ID,
+        cron=cron,
+        doc=DOC,
         is_paused_upon_creation=False,  # what was registered is waited for; without that it finds nothing to do
         dagrun_timeout=LONGEST_SWEEP,
-        tags=["erpflow"],
-        doc_md=DOC,
-        default_args={"retry_policy": ErrorKindPolicy()},
     ) as dag:
         DeliverOperator(task_id="deliver", execution_timeout=LONGEST_SWEEP)
     return dag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import structlog
 from airflow.sdk import DAG, BaseOperator
 
 from erpflow.airflow.freshness import freshness_deadline
-from erpflow.airflow.retry import ErrorKindPolicy
+from erpflow.airflow.own_dag import own_dag
 from erpflow.errors import NotificationFailed
 from erpflow.vocabulary import SyncLogId
 
@@ -58,17 +58,8 @@ class WatchOperator(BaseOperator):
 
 def watch_dag(*, cron: str) -> DAG:
     """The DAG `erpflow__watch`."""
-    with DAG(
-        dag_id=DAG_ID,
-        schedule=cron,
-        start_date=datetime(2020, 1, 1, tzinfo=UTC),
-        catchup=False,
-        max_active_runs=1,
-        dagrun_timeout=LONGEST_LOOK,
-        deadline=freshness_deadline(within=LATE_AFTER),
-        tags=["erpflow"],
-        doc_md=DOC,
-        default_args={"retry_policy": ErrorKindPolicy()},
+    with own_dag(
+        DAG_ID, cron=cron, doc=DOC, dagrun_timeout=LONGEST_LOOK, deadline=freshness_deadline(within=LATE_AFTER)
     ) as dag:
         WatchOperator(task_id="tell", execution_timeout=LONGEST_LOOK)
     return dag

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from airflow.sdk import DAG, BaseOperator
 
-from erpflow.airflow.retry import ErrorKindPolicy
+from erpflow.airflow.own_dag import own_dag
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -47,17 +47,14 @@ class RenewOperator(BaseOperator):
 
 def renewal_dag(*, cron: str) -> DAG:
     """The DAG `erpflow__webhook_renewal`. `cron` a few times a day, so that one that fails is tried again in time."""
-    with DAG(
-        dag_id=DAG_ID,
-        schedule=cron,
-        start_date=datetime(2020, 1, 1, tzinfo=UTC),
-        catchup=False,
-        max_active_runs=1,
+    with own_dag(
+        DAG_ID,
+        cron=cron,
+        doc=DOC,
+        retries=2,
+        retry_delay=timedelta(minutes=5),
         is_paused_upon_creation=False,  # what was registered is waited for; without that it finds nothing to do
         dagrun_timeout=LONGEST_RUN,
-        tags=["erpflow"],
-        doc_md=DOC,
-        default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "retry_policy": ErrorKindPolicy()},
     ) as dag:
         RenewOperator(task_id="renew", execution_timeout=LONGEST_RUN)
     return dag

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from airflow.sdk import DAG, BaseOperator, Param
 
-from erpflow.airflow.retry import ErrorKindPolicy
+from erpflow.airflow.own_dag import own_dag
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -55,18 +55,15 @@ def webhooks_dag(*, cron: str) -> DAG:
     stay = Param(
         0, type="number", minimum=0, maximum=LONGEST_STAY_S, title="Stay", description="Seconds after the last event"
     )
-    with DAG(
-        dag_id=DAG_ID,
-        schedule=cron,
-        start_date=datetime(2020, 1, 1, tzinfo=UTC),
-        catchup=False,
-        max_active_runs=1,
+    with own_dag(
+        DAG_ID,
+        cron=cron,
+        doc=DOC,
+        retries=3,
+        retry_delay=timedelta(seconds=10),
         is_paused_upon_creation=False,  # what was registered is waited for; without that it finds nothing to do
         dagrun_timeout=LONGEST_RUN,
         params={"stay_s": stay},
-        tags=["erpflow"],
-        doc_md=DOC,
-        default_args={"retries": 3, "retry_delay": timedelta(seconds=10), "retry_policy": ErrorKindPolicy()},
     ) as dag:
         DrainOperator(task_id="drain", execution_timeout=LONGEST_RUN)
     return dag
