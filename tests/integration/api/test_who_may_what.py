@@ -72,6 +72,7 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("POST", "/api/integrations/veekaart/push-inventory"),
         ("POST", "/api/integrations/veekaart/push-pricing"),
         ("POST", "/api/integrations/veekaart/push-products"),
+        ("POST", "/api/integrations/veekaart/test-connection"),
         ("POST", "/api/metakocka/documents/export-all"),
         ("POST", "/api/metakocka/documents/import-all"),
         ("POST", "/api/metakocka/documents/{document_id}/export"),
@@ -112,7 +113,6 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("PUT", "/api/erp/webhooks/{webhook_id}"),
         ("POST", "/api/erp/webhooks/{webhook_id}/setup"),
         ("POST", "/api/erp/webhooks/{webhook_id}/test"),
-        ("POST", "/api/integrations/veekaart/test-connection"),
         ("POST", "/api/webhooks/erpnext/setup"),
     },
 }

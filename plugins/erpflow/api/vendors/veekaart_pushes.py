@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from erpflow.api.bodies import Answer
-from erpflow.api.callers import Caller, Configuring, Running
+from erpflow.api.callers import Caller, Running
 from erpflow.api.surroundings import surroundings_of
 from erpflow.api.vendors.starting import Runs, Started, Wanted
 from erpflow.api.vendors.whose import WhichConnection, own_connection
@@ -69,7 +69,7 @@ def push_veekaart_pricing(
 
 @router.post("/test-connection", response_model=Tried)
 def test_veekaart_connection(
-    request: Request, caller: Configuring, connection_id: WhichConnection = None
+    request: Request, caller: Running, connection_id: WhichConnection = None
 ) -> Tried | Response:
     """Ask the store who we are, with the key that is kept; the connection's status says so afterwards."""
     around = surroundings_of(request)
