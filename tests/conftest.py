@@ -29,8 +29,15 @@ settings.register_profile("desk", deadline=None)
 settings.register_profile("build", deadline=None, derandomize=True)
 settings.load_profile("build" if os.environ.get("CI") == "true" else "desk")
 
-# A cluster that is thrown away need not survive a power cut.
-THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+# A cluster that is thrown away need not survive a power cut; and nobody tends it, whose transactions would be older
+# than those of a test now and then.
+THROWAWAY = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "128MB",
+    "autovacuum": "off",
+}
 
 # A developer's settings must not leak into the tests, nor the tests into a developer's database.
 for name in ("ERPFLOW_DATABASE_URL", "ERPFLOW_HOME", "ERPFLOW_MAPPINGS", "ERPFLOW_LANDING_URI"):

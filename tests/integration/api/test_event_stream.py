@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,14 @@ class Stage:
             for number in numbers:
                 connection.execute(TELL, (tenant_id, Jsonb({"number": number, "filler": filler})))
 
+    def settle(self) -> None:
+        """Wait for every transaction that is older than now, whoever's: only then is what was told behind us."""
+        older = "SELECT pg_snapshot_xmin(pg_current_snapshot()) < %s::text::xid8"
+        with self.api.database.session() as connection:
+            row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()
+            while connection.execute(older, row).fetchone() == (True,):
+                time.sleep(0.01)
+
     def told(self) -> list[int]:
         """The numbers of all events, in the order in which they are to be read."""
         with self.api.database.session() as connection:
@@ -74,6 +83,12 @@ def stage(shared_api: Api) -> Iterator[Stage]:
     """One for all tests of this module: each begins to follow where the one before ended."""
     with staged(shared_api) as stage:
         yield stage
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_before(stage: Stage) -> None:
+    """A stream begins where the oldest running transaction does: what was told before it must be over."""
+    stage.settle()
 
 
 def numbers(frames: list[Frame]) -> list[int]:
@@ -250,6 +265,7 @@ def test_who_cannot_resume_is_told_to_read_everything_anew(stage: Stage, kind: s
     with stage.stream().began() as stream:
         now = Place.read(stream.last)
     stage.tell(1)
+    stage.settle()
     place = Place(now.xid, 0, now.at - 2 * 86_400) if kind == "too old" else Place(now.xid + 10**9, 0, now.at)
     with stage.stream(last=str(place)) as stream:
         assert stream.events(1)[0].event == "reset"
