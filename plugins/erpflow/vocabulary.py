@@ -19,6 +19,7 @@ SubscriptionId = NewType("SubscriptionId", str)
 DeliveryId = NewType("DeliveryId", str)
 WebhookId = NewType("WebhookId", str)
 WebhookEventId = NewType("WebhookEventId", str)
+MessageId = NewType("MessageId", str)
 
 VendorRecord = Mapping[str, Any]
 """One record as the vendor sent it, decoded from JSON: the only bare dict that crosses a package boundary."""
@@ -232,3 +233,24 @@ class Counts:
     def accounted(self) -> int:
         """Records that ended somewhere; equal to `read` when nothing was lost."""
         return sum(getattr(self, f.name) for f in fields(self) if f.name != "read")
+
+
+class Channel(StrEnum):
+    """By which way a message is sent."""
+
+    EMAIL = "email"
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
+
+
+class MessageState(StrEnum):
+    """What is known of a message.
+
+    `submitting`: it is being handed over. `accepted`: the vendor took it; delivered is another matter. `rejected`: it
+    was certainly not taken. `unknown`: it was sent, and nobody knows; it is never sent again by itself.
+    """
+
+    SUBMITTING = "submitting"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"

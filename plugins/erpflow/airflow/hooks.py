@@ -215,6 +215,61 @@ class QuickBooksHook(VendorHook):
     }
 
 
+class SendGridHook(VendorHook):
+    """SendGrid: the password is the API key; it goes as `Authorization: Bearer …`."""
+
+    conn_type = "sendgrid"
+    hook_name = "SendGrid"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "port", "login", "extra"],
+        "relabeling": {"host": "API address", "password": "API key"},
+        "placeholders": {"host": "https://api.sendgrid.com, or https://api.eu.sendgrid.com for an EU subuser"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "from_email": {
+            "label": "Sender",
+            "description": "Who sends where a mail does not say; verified at SendGrid.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "from_name": {
+            "label": "Name of the sender",
+            "description": "The name that goes with it.",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
+class Msg91Hook(VendorHook):
+    """MSG91: the password is the auth key; it goes in the header `authkey`."""
+
+    conn_type = "msg91"
+    hook_name = "MSG91"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "port", "login", "extra"],
+        "relabeling": {"host": "API address", "password": "Auth key"},
+        "placeholders": {"host": "https://control.msg91.com"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "sender": {
+            "label": "Sender of SMS",
+            "description": "The DLT header of six letters, for templates that take their sender from the API.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "integrated_number": {
+            "label": "WhatsApp number",
+            "description": "The number that sends, with its country code, such as 919811111111.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "namespace": {
+            "label": "WhatsApp namespace",
+            "description": "The namespace of the templates, where the account has one.",
+            "schema": {"type": ["string", "null"]},
+        },
+    }
+
+
 HOOKS: dict[str, type[VendorHook]] = {hook.conn_type: hook for hook in VendorHook.__subclasses__()}
 """Those of the connectors that are written in Python."""
 

@@ -44,7 +44,9 @@ from erpflow.api.routers import (
 from erpflow.api.surroundings import Surroundings
 from erpflow.api.vendors import (
     customers,
+    emails,
     erpnext_setup,
+    messages,
     metakocka,
     received,
     veekaart_orders,
@@ -86,6 +88,8 @@ VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
     "/api/webhooks/veekaart": (veekaart_orders.router,),
     "/api/integrations/veekaart": (veekaart_pushes.router,),
     "/webhooks": (received.razorpay,),
+    "/emails": (emails.router,),
+    "/messages": (messages.router,),
 }
 """What other systems call at paths of their own, by the prefix they are mounted at. Each has an OpenAPI of its own."""
 

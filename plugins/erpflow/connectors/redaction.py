@@ -16,7 +16,7 @@ MASK: Final = "***"
 _SHORTEST_SECRET: Final = 4  # masking shorter ones would eat ordinary words, and they protect nothing
 _SHORTEST_IN_DATA: Final = 8  # in a vendor's data a shorter one is more likely an amount or a number of a house
 
-_NAMES = r"[\w.-]*(?:token|secret(?:[_-]?key)?|password|passwd|pwd|api[_-]?key|signature|authorization|sid)"
+_NAMES = r"[\w.-]*(?:token|secret(?:[_-]?key)?|password|passwd|pwd|(?:api|auth)[_-]?key|signature|authorization|sid)"
 _PATTERNS: Final = (
     (
         re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*[:=]\s*['\"]?)[^\r\n'\",}]+"),

@@ -24,10 +24,12 @@ ENTRY_POINT_GROUP: Final = "erpflow.connectors"
 _BUILT_IN: Final = {
     "erpnext": "erpflow.connectors.erpnext:ErpNext",
     "metakocka": "erpflow.connectors.metakocka:Metakocka",
+    "msg91": "erpflow.connectors.msg91:Msg91",
     "tally": "erpflow.connectors.tally:Tally",
     "veekaart": "erpflow.connectors.veekaart:VeeKaart",
     "quickbooks": "erpflow.connectors.quickbooks:QuickBooks",
     "sap_b1": "erpflow.connectors.sap_b1:SapB1",
+    "sendgrid": "erpflow.connectors.sendgrid:SendGrid",
     "zoho_crm": "erpflow.connectors.zoho_crm:ZohoCrm",
 }
 

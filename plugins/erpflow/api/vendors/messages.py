@@ -1,0 +1,244 @@
+"""SMS and WhatsApp that other programs have sent, with the caller's own account at MSG91; what became of messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+
+from erpflow.api.bodies import After, Answer, Body, Limit, Page, page_of
+from erpflow.api.callers import Looking, Resolving, Running
+from erpflow.api.idempotency import IdempotentRoute
+from erpflow.api.problems import ApiError, not_found
+from erpflow.api.surroundings import surroundings_of
+from erpflow.api.vendors.outcomes import BusinessKey, IdempotencyKey, SentMessage, key_of, send
+from erpflow.api.vendors.whose import WhichConnection, own_connection
+from erpflow.connectors import msg91_messages
+from erpflow.connectors.messaging import Taken
+from erpflow.connectors.msg91 import Msg91
+from erpflow.services.messaging.outbox import Wanted
+from erpflow.store import listing, messages
+from erpflow.vocabulary import Channel, MessageId, MessageState
+
+router = APIRouter(tags=["messages"], route_class=IdempotentRoute)
+
+SYSTEM = "msg91"
+
+Mobile = Annotated[
+    str, Field(max_length=40, description="With the country code, digits only", examples=["919900000001"])
+]
+
+
+class SmsRecipient(Body):
+    """A number, and what goes into the template for it, by the names between ## in the template (case matters)."""
+
+    mobile: Mobile
+    variables: dict[str, str] = Field(default={}, description="30 characters each at most")
+
+
+class Sms(Body):
+    """A template of MSG91 to up to 500 numbers."""
+
+    template_id: str = Field(description="MSG91's own, 24 hexadecimal digits; not the DLT id of 19 digits")
+    recipients: list[SmsRecipient] = Field(min_length=1, max_length=msg91_messages.MOST_RECIPIENTS)
+    sender: str | None = Field(
+        default=None, description="The DLT header. Left out: the connection's, or the template's"
+    )
+    key: BusinessKey = None
+
+    def plain(self) -> msg91_messages.Sms:
+        """As the connector has it."""
+        recipients = tuple(msg91_messages.SmsRecipient(each.mobile, each.variables) for each in self.recipients)
+        return msg91_messages.Sms(template_id=self.template_id, recipients=recipients, sender=self.sender)
+
+
+class WhatsAppComponent(Body):
+    """A value of a template. `subtype` of a button; `filename` of a document; `parameter_name` of a named variable."""
+
+    value: str = Field(min_length=1, max_length=2_000)
+    type: Literal["text", "image", "video", "document"] = "text"
+    subtype: Literal["url", "quick_reply"] | None = None
+    filename: str | None = Field(default=None, max_length=255)
+    parameter_name: str | None = Field(default=None, max_length=64)
+
+
+class WhatsAppRecipient(Body):
+    """A number, and the template's values by their numbered places: `header_1`, `body_1`, `body_2`, `button_1`."""
+
+    mobile: Mobile
+    components: dict[str, WhatsAppComponent] = Field(default={}, max_length=100)
+
+    def plain(self) -> msg91_messages.WhatsAppRecipient:
+        """As the connector has it."""
+        components = {name: msg91_messages.Component(**each.model_dump()) for name, each in self.components.items()}
+        return msg91_messages.WhatsAppRecipient(self.mobile, components)
+
+
+class WhatsApp(Body):
+    """A template in one language to up to 500 numbers."""
+
+    template: str = Field(description="Its name at MSG91", examples=["invoice_ready"])
+    language: str = "en"
+    recipients: list[WhatsAppRecipient] = Field(min_length=1, max_length=msg91_messages.MOST_RECIPIENTS)
+    namespace: str | None = Field(default=None, max_length=200, description="Left out: the connection's")
+    key: BusinessKey = None
+
+    def plain(self) -> msg91_messages.WhatsApp:
+        """As the connector has it."""
+        return msg91_messages.WhatsApp(
+            template=self.template,
+            language=self.language,
+            recipients=tuple(each.plain() for each in self.recipients),
+            namespace=self.namespace,
+        )
+
+
+class KeptMessage(Answer):
+    """What is kept of a message: whom it went to, by which template, and what became of it; never its content.
+
+    `may_try_again`: it was rejected for what may have changed since, so the same request sends it.
+    """
+
+    id: str
+    connection_id: str | None
+    system: str
+    channel: Channel
+    status: MessageState = Field(validation_alias="state")
+    message_id: str | None = Field(validation_alias="remote_id")
+    key: str | None
+    recipients: list[str]
+    template: str | None
+    may_try_again: bool
+    error: str | None
+    error_field: str | None
+    attempts: int
+    requested_by: str | None
+    settled_by: str | None
+    created_at: datetime
+    submitted_at: datetime
+    settled_at: datetime | None
+
+
+class Found(Body):
+    """What a person found out about a message that nobody knew about."""
+
+    arrived: bool = Field(description="true: it was sent. false: it was not, and the same request may send it")
+
+
+@router.post("/sms", status_code=HTTPStatus.ACCEPTED)
+def send_sms(
+    request: Request,
+    caller: Running,
+    body: Sms,
+    connection_id: WhichConnection = None,
+    idempotency_key: IdempotencyKey = None,
+) -> SentMessage:
+    """Send an SMS once. 202: MSG91 took it; 422: it would not, and says why; 504: nobody knows.
+
+    The same `key` (or `Idempotency-Key`) with the same content answers what became of the first and sends nothing; with
+    another content it is 409.
+    """
+    sms = body.plain()
+    sms.check()
+    around = surroundings_of(request)
+    row = own_connection(around, caller, SYSTEM, connection_id)
+
+    def deliver(message_id: MessageId) -> Taken:
+        with around.connect(row) as client:
+            assert isinstance(client, Msg91)  # noqa: S101  (the row is of this system)
+            return client.send_sms(sms, reference=message_id)
+
+    wanted = Wanted(
+        connection=row,
+        channel=Channel.SMS,
+        key=key_of(body.key, idempotency_key),
+        content=sms,
+        recipients=sms.numbers,
+        template=sms.template_id,
+        by=caller.name,
+    )
+    return send(around, caller, wanted, deliver)
+
+
+@router.post("/whatsapp", status_code=HTTPStatus.ACCEPTED)
+def send_whatsapp(
+    request: Request,
+    caller: Running,
+    body: WhatsApp,
+    connection_id: WhichConnection = None,
+    idempotency_key: IdempotencyKey = None,
+) -> SentMessage:
+    """Send a WhatsApp template once; answers as for an SMS.
+
+    202 is the same for what is delivered and what is dropped in silence, such as templates of the category MARKETING.
+    """
+    message = body.plain()
+    message.check()
+    around = surroundings_of(request)
+    row = own_connection(around, caller, SYSTEM, connection_id)
+
+    def deliver(_: MessageId) -> Taken:
+        with around.connect(row) as client:
+            assert isinstance(client, Msg91)  # noqa: S101  (the row is of this system)
+            return client.send_whatsapp(message)
+
+    wanted = Wanted(
+        connection=row,
+        channel=Channel.WHATSAPP,
+        key=key_of(body.key, idempotency_key),
+        content=message,
+        recipients=message.numbers,
+        template=message.template,
+        by=caller.name,
+    )
+    return send(around, caller, wanted, deliver)
+
+
+@router.get("")
+def list_messages(
+    request: Request,
+    caller: Looking,
+    limit: Limit = 50,
+    after: After = None,
+    channel: Channel | None = None,
+    state: MessageState | None = None,
+    key: Annotated[str | None, Query(max_length=300)] = None,
+) -> Page[KeptMessage]:
+    """The tenant's messages by all channels, the newest first."""
+    with surroundings_of(request).database.session(caller.tenant_id) as connection:
+        messages.give_up_lost(connection)
+        found = listing.page(
+            connection, messages.LISTING, limit=limit, after=after, channel=channel, state=state, key=key
+        )
+    return Page[KeptMessage].model_validate(page_of(found))
+
+
+@router.get("/{message_id}")
+def get_message(request: Request, caller: Looking, message_id: UUID) -> KeptMessage:
+    """One message, and what became of it."""
+    with surroundings_of(request).database.session(caller.tenant_id) as connection:
+        messages.give_up_lost(connection)
+        found = messages.get(connection, str(message_id))
+    if found is None:
+        raise not_found("message", message_id)
+    return KeptMessage.model_validate(found, from_attributes=True)
+
+
+@router.post("/{message_id}/settle")
+def settle_message(request: Request, caller: Resolving, message_id: UUID, body: Found) -> KeptMessage:
+    """Say what became of a message that nobody knew about. One that did not arrive is sent by the same request."""
+    with surroundings_of(request).database.session(caller.tenant_id) as connection:
+        messages.give_up_lost(connection)
+        settled = messages.decide(connection, str(message_id), arrived=body.arrived, by=caller.name)
+        found = settled or messages.get(connection, str(message_id))
+    if found is None:
+        raise not_found("message", message_id)
+    if settled is None:
+        raise ApiError(
+            HTTPStatus.CONFLICT, "not_unknown", f"This message is {found.state}: there is nothing to decide about it."
+        )
+    return KeptMessage.model_validate(settled, from_attributes=True)

@@ -1,0 +1,84 @@
+"""What the sender of a message is told: 202 when the vendor took it, a problem in every other case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Header
+from pydantic import Field
+
+from erpflow.api.bodies import Answer
+from erpflow.api.callers import Caller
+from erpflow.api.problems import ApiError
+from erpflow.api.surroundings import Surroundings
+from erpflow.connectors.messaging import Taken
+from erpflow.services.messaging import outbox
+from erpflow.services.messaging.outbox import KeyReused, Wanted
+from erpflow.store.messages import Message
+from erpflow.vocabulary import Channel, MessageId, MessageState
+
+BusinessKey = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f]+$",
+        description="What this message is about, such as invoice, template and recipient: sent once for each",
+    ),
+]
+IdempotencyKey = Annotated[str | None, Header(max_length=255, description="Sent again with it, nothing is sent twice")]
+
+
+class SentMessage(Answer):
+    """A message that the vendor took; delivered is another matter. `message_id`: the vendor's own, if it gives one."""
+
+    id: str
+    channel: Channel
+    status: MessageState
+    message_id: str | None
+    key: str | None
+    attempts: int
+    created_at: datetime
+
+
+def key_of(key: str | None, header: str | None) -> str | None:
+    """Under which key a message is sent once: the caller's own, or what the request is called."""
+    return key or (f"Idempotency-Key {header}" if header else None)
+
+
+def send(around: Surroundings, caller: Caller, wanted: Wanted, deliver: Callable[[MessageId], Taken]) -> SentMessage:
+    """Send a message, or say what became of it before. Raises ApiError when it was not taken, or nobody knows."""
+    try:
+        message = outbox.send(around.database, caller.tenant_id, wanted, deliver)
+    except KeyReused as error:
+        raise ApiError(HTTPStatus.CONFLICT, "key_reused", str(error), field="key") from None
+    if message.state is not MessageState.ACCEPTED:
+        raise _problem(message)
+    return SentMessage(
+        id=message.id,
+        channel=message.channel,
+        status=message.state,
+        message_id=message.remote_id,
+        key=message.key,
+        attempts=message.attempts,
+        created_at=message.created_at,
+    )
+
+
+def _problem(message: Message) -> ApiError:
+    error = message.error or ""
+    if message.state is MessageState.SUBMITTING:
+        return ApiError(
+            HTTPStatus.CONFLICT, "in_progress", f"This message is being sent ({message.id}). Ask again shortly."
+        )
+    if message.state is MessageState.UNKNOWN:
+        return ApiError(
+            HTTPStatus.GATEWAY_TIMEOUT,
+            "outcome_unknown",
+            f"Nobody knows whether this message was taken: {error} It is kept as {message.id} and is not sent again by "
+            f"itself. Look at {message.system}; then say what you found with POST /messages/{message.id}/settle.",
+        )
+    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "message_rejected", error, field=message.error_field)

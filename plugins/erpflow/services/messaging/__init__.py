@@ -1,0 +1,1 @@
+"""Messages to people, by mail, SMS and WhatsApp: each sent once, and what became of it kept."""
