@@ -26,6 +26,7 @@ from erpflow.api.routers import (
     events,
     field_mappings,
     health,
+    messages,
     metrics,
     oauth,
     rate_limits,
@@ -46,9 +47,9 @@ from erpflow.api.vendors import (
     customers,
     emails,
     erpnext_setup,
-    messages,
     metakocka,
     received,
+    texts,
     veekaart_orders,
     veekaart_pushes,
     wording,
@@ -79,6 +80,7 @@ ROUTERS = (
     webhooks.router,
     webhooks.receiver,
     subscriptions.router,
+    messages.router,
 )
 
 VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
@@ -89,7 +91,7 @@ VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
     "/api/integrations/veekaart": (veekaart_pushes.router,),
     "/webhooks": (received.razorpay,),
     "/emails": (emails.router,),
-    "/messages": (messages.router,),
+    "/messages": (texts.router,),
 }
 """What other systems call at paths of their own, by the prefix they are mounted at. Each has an OpenAPI of its own."""
 

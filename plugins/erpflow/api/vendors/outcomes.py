@@ -79,6 +79,6 @@ def _problem(message: Message) -> ApiError:
             HTTPStatus.GATEWAY_TIMEOUT,
             "outcome_unknown",
             f"Nobody knows whether this message was taken: {error} It is kept as {message.id} and is not sent again by "
-            f"itself. Look at {message.system}; then say what you found with POST /messages/{message.id}/settle.",
+            f"itself. Look at {message.system}, then say what you found: POST /api/erp/messages/{message.id}/settle.",
         )
     return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "message_rejected", error, field=message.error_field)
