@@ -20,6 +20,7 @@ from erpflow.api.app import API, ROUTERS, VENDOR_ROUTERS
 from erpflow.api.routers.sync_records import record_id
 from erpflow.vocabulary import DEFAULT_TENANT
 from tests.calling import ALL, Api
+from tests.integration.api.test_messages import EMAIL, SMS, WHATSAPP
 from tests.integration.api.test_veekaart_orders import order
 from tests.integration.api.test_webhooks import MADE, send
 from tests.integration.conftest import API_KEY, API_SECRET, Installation, Sandbox
@@ -38,6 +39,7 @@ KINDS = {
     "key_id": "key",
     "local_id": "row",
     "log_id": "log",
+    "message_id": "message",
     "name": "template",
     "reconciliation_id": "reconciliation",
     "record": "record",
@@ -56,11 +58,16 @@ NOT_OURS = {
     ("POST", "/api/erp/webhooks/{webhook_id}/receive", "webhook_id"): "a vendor's signature is the proof",
     ("POST", "/api/metakocka/documents/{document_id}/import", "document_id"): "the vendor's, as above",
     ("POST", "/api/webhooks/veekaart/orders", "order_id"): "the store's own number, known per connection",
+    ("POST", "/emails/send", "content_id"): "what the mail itself calls an attachment",
+    ("POST", "/emails/send", "template_id"): "the vendor's, as above",
+    ("POST", "/messages/sms", "template_id"): "the vendor's, as above",
 }
 SYSTEMS = {
     "/api/metakocka": "metakocka",
     "/api/integrations/veekaart": "veekaart",
     "/api/webhooks/veekaart": "veekaart",
+    "/emails": "sendgrid",
+    "/messages": "msg91",
 }
 """Whose connection a vendor's route is about, by how its path begins; else ERPNext's."""
 
@@ -74,13 +81,19 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/api/erp/webhooks/{webhook_id}"): {"name": "taken over"},
     ("POST", "/api/erp/conflicts/resolve"): {"keep": "local"},
     ("POST", "/api/erp/conflicts/{conflict_id}/resolve"): {"keep": "local"},
+    ("POST", "/api/erp/messages/{message_id}/settle"): {"arrived": True},
     ("POST", "/api/erp/sync-configs"): {"entity": "customer"},
     ("POST", "/api/erp/webhooks"): {"name": "another"},
     ("POST", "/api/webhooks/veekaart/orders"): order(),
+    ("POST", "/emails/send"): EMAIL,
+    ("POST", "/messages/sms"): SMS,
+    ("POST", "/messages/whatsapp"): WHATSAPP,
 }
 """What else a request has to say to be valid; the others need nothing else."""
 
-ASKS_OUTSIDE = re.compile(r"/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders)$")
+ASKS_OUTSIDE = re.compile(
+    r"/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders|send|sms|whatsapp)$"
+)
 """Endpoints that would turn to the vendor, or take an order: not asked by the owner here."""
 
 VALID = {*range(200, 400), 409}
@@ -101,6 +114,11 @@ INSERT INTO erpflow.erp_entity_sync_records (tenant_id, sync_config_id, remote_i
 SELECT c.tenant_id, c.id, 'sales_order:4711', '4711', 0 FROM erpflow.erp_sync_configs c
 JOIN erpflow.erp_connections n ON n.id = c.connection_id WHERE n.system = 'metakocka' AND c.entity = 'document'
 RETURNING remote_id
+"""
+UNKNOWN_MESSAGE = """
+INSERT INTO erpflow.erp_messages (tenant_id, system, channel, content_digest, recipients, state, settled_at)
+VALUES ('00000000-0000-0000-0000-000000000001', 'msg91', 'sms', '', '{919900000001}', 'unknown', now())
+RETURNING id::text
 """
 DEAD = "UPDATE erpflow.erp_deliveries SET state = 'dead', settled_at = now() RETURNING id::text"
 
@@ -249,7 +267,8 @@ def in_step(api: Api, connected: Installation, sandbox: Sandbox, config_ids: dic
         "template": post(
             "/transform-templates", {"name": "ours", "level": "field", "definition": {"transform": "trim"}}
         )["name"],
-        **accounts(client, sandbox, "veekaart", "metakocka"),
+        **accounts(client, sandbox, "veekaart", "metakocka", "sendgrid", "msg91"),
+        "message": str(connected.rows(UNKNOWN_MESSAGE)[0][0]),
         "document": str(connected.rows(TIED_DOCUMENT)[0][0]),
     }
 
@@ -308,7 +327,7 @@ def test_every_input_that_names_something_is_known_to_this_test() -> None:
 def test_another_companys_ids_are_as_good_as_none_and_the_owners_are_good(world: World, sandbox: Sandbox) -> None:
     """In one test, since one of everything takes a while to make."""
     check_that_lists_are_empty(world)
-    accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka")
+    accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka", "sendgrid", "msg91")
     before, asked, wrong = world.untouched(), len(world.api.runs.asked), []
     for one in inputs():
         if not one.is_ours or one.kind is None:
