@@ -14,6 +14,7 @@ dag = retention_dag(
         "conflicts": 180,
         "events": 30,
         "deliveries": 30,
+        "messages": 365,
         "stream": 1,
         "logs": 180,
     },

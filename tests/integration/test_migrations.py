@@ -33,6 +33,7 @@ STATE_TABLES = {
     "erp_entity_sync_records",
     "erp_events",
     "erp_field_mappings",
+    "erp_messages",
     "erp_notifications",
     "erp_oauth_consents",
     "erp_oauth_tokens",

@@ -154,10 +154,12 @@ def test_the_days_of_the_dag_are_those_of_the_documentation() -> None:
         "conflicts": 180,
         "events": 30,
         "deliveries": 30,
+        "messages": 365,
         "stream": 1,
         "logs": 180,
     }
-    assert set(store.settled_kinds()) == {"attempts", "rejects", "conflicts", "events", "deliveries", "stream"}
+    settled = {"attempts", "rejects", "conflicts", "events", "deliveries", "messages", "stream"}
+    assert set(store.settled_kinds()) == settled
 
 
 @SETTINGS
@@ -287,6 +289,30 @@ def test_outgoing_messages_go_when_they_are_settled_and_old_and_their_subscripti
     assert house.purge(Kept.DELIVERIES, batch=3).removed == len(rows) - len(kept)
     assert house.ids("deliveries") == kept
     assert len(house.ids("subscriptions")) == 1
+
+
+@SETTINGS
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from(["submitting", "accepted", "rejected", "unknown"]), AGES), min_size=5, max_size=30
+    )
+)
+def test_messages_go_when_they_are_known_and_old(house: House, rows: list[tuple[str, float]]) -> None:
+    house.shop.do("DELETE FROM erpflow.erp_messages")
+    kept = set()
+    for state, age in rows:
+        at = NOW - age * DAY
+        [(row,)] = house.shop.rows_of(
+            "INSERT INTO erpflow.erp_messages (tenant_id, system, channel, content_digest, recipients, state,"
+            " submitted_at, settled_at) SELECT id, 'sendgrid', 'email', '', '{a@b.example}', %(state)s, %(at)s, %(done)s"
+            " FROM erpflow.erp_tenants WHERE slug = 'default' RETURNING id::text",
+            {"state": state, "at": at, "done": None if state == "submitting" else at},
+        )
+        if state in ("submitting", "unknown") or age < 30:
+            kept.add(row)
+    assert house.purge(Kept.MESSAGES, dry_run=True).removed == len(rows) - len(kept)
+    assert house.purge(Kept.MESSAGES, batch=3).removed == len(rows) - len(kept)
+    assert house.ids("messages") == kept
 
 
 def test_what_the_stream_told_goes_by_age_alone(house: House) -> None:

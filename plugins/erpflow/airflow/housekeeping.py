@@ -45,6 +45,7 @@ WHAT = {
     "conflicts": ("Conflicts", "Resolved"),
     "events": ("Webhook events", "Processed"),
     "deliveries": ("Outgoing messages", "Delivered, or given up"),
+    "messages": ("Mail, SMS, WhatsApp", "What became of each; unknown ones stay, and with a row its key is forgotten"),
     "stream": ("Event stream", "What was told to those who follow; they resume without a gap for as long"),
     "logs": ("Sync logs", "That nothing refers to; the newest of each sync stays"),
 }

@@ -39,6 +39,7 @@ class Kept(StrEnum):
     CONFLICTS = "conflicts"
     EVENTS = "events"
     DELIVERIES = "deliveries"
+    MESSAGES = "messages"
     STREAM = "stream"
     LOGS = "logs"
 
@@ -51,6 +52,7 @@ DEFAULT_DAYS: Final = {
     Kept.CONFLICTS: 180,
     Kept.EVENTS: 30,
     Kept.DELIVERIES: 30,
+    Kept.MESSAGES: 365,
     Kept.STREAM: 1,
     Kept.LOGS: 180,
 }

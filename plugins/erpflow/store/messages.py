@@ -151,12 +151,13 @@ def record(connection: Connection, new: NewMessage) -> tuple[Message, bool]:
         "template": new.template,
         "by": new.requested_by,
     }
-    made = _one(connection, _INSERT, given)
-    if made is not None:
-        return made, True
-    found = _one(connection, _BY_KEY, given)
-    assert found is not None  # noqa: S101  (it was in the way, and rows are never deleted while their tenant is there)
-    return found, False
+    while True:
+        made = _one(connection, _INSERT, given)
+        if made is not None:
+            return made, True
+        found = _one(connection, _BY_KEY, given)
+        if found is not None:  # or it was old, and has just been forgotten
+            return found, False
 
 
 def take_up_again(connection: Connection, message: Message, *, by: str) -> Message | None:

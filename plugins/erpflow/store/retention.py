@@ -24,6 +24,7 @@ _SETTLED: Final = {
     "conflicts": ("erp_conflicts", "status = 'resolved' AND resolved_at < %(before)s"),
     "deliveries": ("erp_deliveries", "state IN ('delivered', 'dead') AND settled_at < %(before)s"),
     "events": ("erp_webhook_events", "state IN ('applied', 'ignored') AND processed_at < %(before)s"),
+    "messages": ("erp_messages", "state IN ('accepted', 'rejected') AND settled_at < %(before)s"),
     "stream": ("erp_events", "at < %(before)s"),
 }
 

@@ -10,6 +10,7 @@ import requests
 
 from erpflow.api.rights import Right
 from tests.calling import Api
+from tests.integration.api.test_messages import API_KEY as SENDGRID_KEY
 from tests.integration.conftest import API_KEY, API_SECRET, Installation, Sandbox
 from tests.pages import listening, run_page
 
@@ -26,6 +27,8 @@ def variables(api: Api, sandbox: Sandbox) -> Iterator[dict[str, str]]:
             "SITE_KEY": API_KEY,
             "SITE_SECRET": API_SECRET,
             "DATABASE": api.database.url,
+            "SENDGRID": f"{sandbox.url}/sendgrid",
+            "SENDGRID_KEY": SENDGRID_KEY,
         }
 
 
@@ -56,6 +59,7 @@ def test_the_guide_runs_as_it_is_written(api: Api, installation: Installation, v
     assert ran.status == 0, ran.out + ran.err
     assert '"field":"system"' in ran.out
     assert "merged\n2\n" in ran.out  # one conflict field by field, the rest in bulk
+    assert "accepted\n[]\n" in ran.out  # a mail, sent twice and taken once
     assert "event: sync_closed\n" in ran.out  # of the sync that the reader of the stream did not see
     assert installation.rows("SELECT count(*) FROM app.customers WHERE tax_number = 'DECIDED-BY-A-PERSON'") == [(1,)]
     assert installation.rows("SELECT count(*) FROM app.customers WHERE tax_number = 'OURS'") == [(0,)]

@@ -29,6 +29,7 @@ CREATE TABLE erpflow.erp_messages (
 CREATE UNIQUE INDEX erp_messages_once ON erpflow.erp_messages (tenant_id, channel, key);
 CREATE INDEX erp_messages_newest ON erpflow.erp_messages (tenant_id, created_at DESC, id DESC);
 CREATE INDEX erp_messages_under_way ON erpflow.erp_messages (tenant_id, submitted_at) WHERE state = 'submitting';
+CREATE INDEX erp_messages_settled_by_age ON erpflow.erp_messages (settled_at) WHERE state IN ('accepted', 'rejected');
 CREATE INDEX erp_messages_by_connection ON erpflow.erp_messages (connection_id);
 
 SELECT erpflow.keep_tenants_apart('erpflow.erp_messages');
