@@ -304,7 +304,8 @@ def test_messages_go_when_they_are_known_and_old(house: House, rows: list[tuple[
         at = NOW - age * DAY
         [(row,)] = house.shop.rows_of(
             "INSERT INTO erpflow.erp_messages (tenant_id, system, channel, content_digest, recipients, state,"
-            " submitted_at, settled_at) SELECT id, 'sendgrid', 'email', '', '{a@b.example}', %(state)s, %(at)s, %(done)s"
+            " submitted_at, settled_at)"
+            " SELECT id, 'sendgrid', 'email', '', '{a@b.example}', %(state)s, %(at)s, %(done)s"
             " FROM erpflow.erp_tenants WHERE slug = 'default' RETURNING id::text",
             {"state": state, "at": at, "done": None if state == "submitting" else at},
         )

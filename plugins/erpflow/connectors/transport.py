@@ -90,6 +90,9 @@ class Retries:
 
 ONE_ATTEMPT: Final = Retries(attempts=1)
 
+NOTHING_LOST: Final = " Nothing was lost; the run can be repeated."
+"""How an error about a broken connection ends: true of a sync, not of what may not be sent twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
@@ -439,7 +442,7 @@ class Transport:
             text = f"{what}: the connection broke ({type(reasons[-1]).__name__}: {reasons[-1]})."
         if rest:
             self.limiter.pause(rest)
-        error = VendorUnavailable(f"{text} Nothing was lost; the run can be repeated.", maybe_done=left)
+        error = VendorUnavailable(text + NOTHING_LOST, maybe_done=left)
         return _Failure(error, again=rest <= call.retries.patience)
 
     def _redirected(self, call: _Call, answer: Answer) -> _Call | _Failure:

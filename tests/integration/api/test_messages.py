@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -13,9 +17,12 @@ from uuid import uuid4
 import pytest
 import requests
 from cryptography.fernet import Fernet
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from erpflow.api.rights import Right
-from erpflow.connectors.messaging import Taken
+from erpflow.connectors.messaging import MessageRejected, Taken
+from erpflow.errors import AuthFailed, ErpflowError, FieldProblem, VendorUnavailable
 from erpflow.services.messaging import outbox
 from erpflow.store import connections, messages
 from erpflow.store.database import Database
@@ -266,6 +273,7 @@ def test_an_outcome_that_nobody_knows_is_never_sent_again_by_itself(office: Offi
     body = {**ROUTES[path], "key": "INV-104"}
     first = office.post(path, body)
     assert (first.status_code, first.json()["code"]) == (504, "outcome_unknown"), first.text
+    assert "can be repeated" not in first.json()["detail"]
     count = len(office.sent(SYSTEMS[path]))
     assert count == (0 if kind in ("html", "reset") else 1)
     second = office.post(path, body)
@@ -477,6 +485,23 @@ def wanted(office: Office, key: str) -> outbox.Wanted:
     )  # fmt: skip
 
 
+DIES_SENDING = """
+import os, signal
+from erpflow.services import installation
+from erpflow.services.messaging import outbox
+from erpflow.store import connections
+from erpflow.store.tenancy import TenantDatabase
+from erpflow.vocabulary import DEFAULT_TENANT, Channel
+
+database = TenantDatabase(installation.database)
+with database.session(DEFAULT_TENANT) as store:
+    (row,) = connections.list_connections(store, system="sendgrid")
+wanted = outbox.Wanted(connection=row, channel=Channel.EMAIL, key="killed", content={"subject": "A"},
+                       recipients=("a@b.example",), template=None, by="test")
+outbox.send(database, DEFAULT_TENANT, wanted, lambda _: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
 class Killed(BaseException):
     """The process ended there: nothing is written after it."""
 
@@ -501,6 +526,61 @@ def test_a_message_whose_worker_died_becomes_unknown_and_is_not_sent_again(offic
     assert outbox.send(database, DEFAULT_TENANT, wanted(office, "k"), dies).state is MessageState.UNKNOWN
     assert len(asked) == 1
     assert office.kept(state="unknown")[0]["error"] == messages.LOST
+
+
+def test_a_process_that_is_killed_while_it_sends_leaves_the_message_to_be_looked_at(office: Office) -> None:
+    ended = subprocess.run([sys.executable, "-c", DIES_SENDING], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGKILL, "")
+    [kept] = office.kept()
+    assert (kept["status"], kept["key"]) == ("submitting", "killed")
+    grow_old(office)
+    [kept] = office.kept(state="unknown")
+    assert kept["error"] == messages.LOST
+    asked: list[MessageId] = []
+    again = outbox.send(office.api.surroundings.database, DEFAULT_TENANT, wanted(office, "killed"), asking(asked, None))
+    assert (again.state, asked) == (MessageState.UNKNOWN, [])
+
+
+Ends = ErpflowError | None
+ENDS: dict[str, Ends] = {
+    "taken": None,
+    "refused": MessageRejected([FieldProblem("to", "refused", "No.")]),
+    "not now": AuthFailed("No."),
+    "lost": VendorUnavailable("Gone.", maybe_done=True),
+}
+
+
+def asking(asked: list[MessageId], end: Ends) -> Callable[[MessageId], Taken]:
+    def deliver(message_id: MessageId) -> Taken:
+        asked.append(message_id)
+        if end is not None:
+            raise end
+        return Taken("x")
+
+    return deliver
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.sampled_from([*ENDS, "arrived", "did not arrive"]), min_size=1, max_size=8))
+def test_whatever_happens_a_message_is_sent_only_when_it_was_certainly_not_taken(
+    office: Office, steps: list[str]
+) -> None:
+    database, key, asked, may_ask = office.api.surroundings.database, str(uuid4()), [], True
+    is_unknown = False
+    for step in steps:
+        if step in ENDS:
+            before = len(asked)
+            with suppress(AuthFailed):
+                outbox.send(database, DEFAULT_TENANT, wanted(office, key), asking(asked, ENDS[step]))
+            assert len(asked) - before == may_ask
+            if may_ask:
+                may_ask, is_unknown = step == "not now", step == "lost"
+        elif asked:
+            decided = office.post(f"{KEPT}/{asked[0]}/settle", {"arrived": step == "arrived"})
+            assert decided.status_code == (200 if is_unknown else 409)
+            if is_unknown:
+                may_ask, is_unknown = step != "arrived", False
+    assert len(set(asked)) <= 1
 
 
 def test_what_a_worker_says_late_is_taken_unless_somebody_decided_meanwhile(office: Office) -> None:

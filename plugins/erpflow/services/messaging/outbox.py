@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from erpflow.connectors.messaging import MessageRejected, Taken
+from erpflow.connectors.transport import NOTHING_LOST
 from erpflow.errors import ErpflowError, RecordRejected
 from erpflow.store import messages
 from erpflow.store.connections import ErpConnection
@@ -72,7 +73,8 @@ def send(
         return settled
     except Exception as error:
         # Nobody knows how far it came; the error itself goes on to whoever reads the logs.
-        _settle(database, tenant_id, message, Settlement(state=MessageState.UNKNOWN, error=type(error).__name__))
+        why = f"An error here ({type(error).__name__})."
+        _settle(database, tenant_id, message, Settlement(state=MessageState.UNKNOWN, error=why))
         raise
     done = Settlement(state=MessageState.ACCEPTED, remote_id=taken.message_id)
     return _settle(database, tenant_id, message, done)
@@ -80,7 +82,7 @@ def send(
 
 def outcome_of(error: ErpflowError) -> Settlement:
     """What an error says of the message: refused for its content, not taken for now, or not known."""
-    text = str(error) or _NOT_SAID
+    text = str(error).removesuffix(NOTHING_LOST) or _NOT_SAID
     if isinstance(error, RecordRejected):
         field = error.field if isinstance(error, MessageRejected) else None
         return Settlement(state=MessageState.REJECTED, error=text, error_field=field)
