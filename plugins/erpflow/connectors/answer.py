@@ -19,6 +19,8 @@ from erpflow.errors import (
 
 EXCERPT_CHARACTERS: Final = 300
 LONGEST_WAIT: Final = 86_400.0
+NOTHING_LOST: Final = " Nothing was lost; the run can be repeated."
+"""How an error about a broken connection ends: true of a sync, not of what may not be sent twice."""
 _GATEWAY_TROUBLE: Final = frozenset({502, 503, 504})
 _UNTOLD_WAIT: Final = 60.0  # seconds, when a vendor refuses without saying for how long
 

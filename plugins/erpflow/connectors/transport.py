@@ -29,7 +29,7 @@ from requests.auth import AuthBase
 from urllib3.response import BaseHTTPResponse
 
 from erpflow.connectors.account import RenewableAuth
-from erpflow.connectors.answer import Answer, Judge, judge_by_status, retry_after
+from erpflow.connectors.answer import NOTHING_LOST, Answer, Judge, judge_by_status, retry_after
 from erpflow.connectors.deadline import Deadline, enforce_deadlines, within
 from erpflow.connectors.limiter import Limiter, Unlimited
 from erpflow.connectors.network import public_only
@@ -89,9 +89,6 @@ class Retries:
 
 
 ONE_ATTEMPT: Final = Retries(attempts=1)
-
-NOTHING_LOST: Final = " Nothing was lost; the run can be repeated."
-"""How an error about a broken connection ends: true of a sync, not of what may not be sent twice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from erpflow.api.app import API, ROUTERS, VENDOR_ROUTERS
 from erpflow.api.routers.sync_records import record_id
 from erpflow.vocabulary import DEFAULT_TENANT
 from tests.calling import ALL, Api
-from tests.integration.api.test_messages import EMAIL, SMS, WHATSAPP
 from tests.integration.api.test_veekaart_orders import order
 from tests.integration.api.test_webhooks import MADE, send
 from tests.integration.conftest import API_KEY, API_SECRET, Installation, Sandbox
+from tests.messaging import EMAIL, SMS, WHATSAPP
 
 LOOKS_LIKE_AN_ID = re.compile(r"(^|_)ids?$|[a-z]Ids?$")
 

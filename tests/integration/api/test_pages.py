@@ -10,8 +10,8 @@ import requests
 
 from erpflow.api.rights import Right
 from tests.calling import Api
-from tests.integration.api.test_messages import API_KEY as SENDGRID_KEY
 from tests.integration.conftest import API_KEY, API_SECRET, Installation, Sandbox
+from tests.messaging import API_KEY as SENDGRID_KEY
 from tests.pages import listening, run_page
 
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from erpflow.connectors.answer import NOTHING_LOST
 from erpflow.connectors.messaging import MessageRejected, Taken
-from erpflow.connectors.transport import NOTHING_LOST
 from erpflow.errors import ErpflowError, RecordRejected
 from erpflow.store import messages
 from erpflow.store.connections import ErpConnection
