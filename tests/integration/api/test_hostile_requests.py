@@ -41,6 +41,8 @@ ACCOUNTS = {
     "erpnext": {"login": "key", "password": "secret"},
     "metakocka": {"login": "16", "password": "secret"},
     "veekaart": {"password": "secret"},
+    "sendgrid": {"password": "secret"},
+    "msg91": {"password": "secret"},
 }
 
 

@@ -12,7 +12,7 @@ from erpflow.api.bodies import Body
 from erpflow.api.callers import Running
 from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.surroundings import surroundings_of
-from erpflow.api.vendors.outcomes import BusinessKey, IdempotencyKey, SentMessage, key_of, send
+from erpflow.api.vendors.outcomes import BusinessKey, SentMessage, key_of, send
 from erpflow.api.vendors.whose import WhichConnection, own_connection
 from erpflow.connectors import sendgrid_mail
 from erpflow.connectors.messaging import Taken
@@ -101,7 +101,6 @@ def send_email(
     caller: Running,
     body: Email,
     connection_id: WhichConnection = None,
-    idempotency_key: IdempotencyKey = None,
 ) -> SentMessage:
     """Send a mail once. 202: SendGrid took it; 422: it would not, and says why; 504: nobody knows.
 
@@ -121,7 +120,7 @@ def send_email(
     wanted = Wanted(
         connection=row,
         channel=Channel.EMAIL,
-        key=key_of(body.key, idempotency_key),
+        key=key_of(body.key, request),
         content=mail,
         recipients=mail.recipients,
         template=mail.template_id,

@@ -7,11 +7,12 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Request
 from pydantic import Field
 
 from erpflow.api.bodies import Answer
 from erpflow.api.callers import Caller
+from erpflow.api.idempotency import HEADER
 from erpflow.api.problems import ApiError
 from erpflow.api.surroundings import Surroundings
 from erpflow.connectors.messaging import Taken
@@ -29,7 +30,6 @@ BusinessKey = Annotated[
         description="What this message is about, such as invoice, template and recipient: sent once for each",
     ),
 ]
-IdempotencyKey = Annotated[str | None, Header(max_length=255, description="Sent again with it, nothing is sent twice")]
 
 
 class SentMessage(Answer):
@@ -44,9 +44,10 @@ class SentMessage(Answer):
     created_at: datetime
 
 
-def key_of(key: str | None, header: str | None) -> str | None:
-    """Under which key a message is sent once: the caller's own, or what the request is called."""
-    return key or (f"Idempotency-Key {header}" if header else None)
+def key_of(key: str | None, request: Request) -> str | None:
+    """Under which key a message is sent once: the caller's own, or the one that the request carries."""
+    header = request.headers.get(HEADER)
+    return key or (f"{HEADER} {header}" if header else None)
 
 
 def send(around: Surroundings, caller: Caller, wanted: Wanted, deliver: Callable[[MessageId], Taken]) -> SentMessage:

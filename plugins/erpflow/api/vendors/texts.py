@@ -12,7 +12,7 @@ from erpflow.api.bodies import Body
 from erpflow.api.callers import Running
 from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.surroundings import surroundings_of
-from erpflow.api.vendors.outcomes import BusinessKey, IdempotencyKey, SentMessage, key_of, send
+from erpflow.api.vendors.outcomes import BusinessKey, SentMessage, key_of, send
 from erpflow.api.vendors.whose import WhichConnection, own_connection
 from erpflow.connectors import msg91_messages
 from erpflow.connectors.messaging import Taken
@@ -99,7 +99,6 @@ def send_sms(
     caller: Running,
     body: Sms,
     connection_id: WhichConnection = None,
-    idempotency_key: IdempotencyKey = None,
 ) -> SentMessage:
     """Send an SMS once. 202: MSG91 took it; 422: it would not, and says why; 504: nobody knows.
 
@@ -119,7 +118,7 @@ def send_sms(
     wanted = Wanted(
         connection=row,
         channel=Channel.SMS,
-        key=key_of(body.key, idempotency_key),
+        key=key_of(body.key, request),
         content=sms,
         recipients=sms.numbers,
         template=sms.template_id,
@@ -134,7 +133,6 @@ def send_whatsapp(
     caller: Running,
     body: WhatsApp,
     connection_id: WhichConnection = None,
-    idempotency_key: IdempotencyKey = None,
 ) -> SentMessage:
     """Send a WhatsApp template once; answers as for an SMS.
 
@@ -153,7 +151,7 @@ def send_whatsapp(
     wanted = Wanted(
         connection=row,
         channel=Channel.WHATSAPP,
-        key=key_of(body.key, idempotency_key),
+        key=key_of(body.key, request),
         content=message,
         recipients=message.numbers,
         template=message.template,
