@@ -13,9 +13,10 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from erpflow.connectors.messaging import MessageRejected, Taken
-from erpflow.errors import AuthFailed, ErpflowError, FieldProblem, VendorUnavailable
+from erpflow.errors import AuthFailed, DatabaseUnavailable, ErpflowError, FieldProblem, VendorUnavailable
 from erpflow.services.messaging import outbox
 from erpflow.store import connections, messages
 from erpflow.store.messages import Settlement
@@ -152,6 +153,24 @@ def test_what_a_worker_says_late_is_taken_unless_somebody_decided_meanwhile(offi
 
     message = outbox.send(database, DEFAULT_TENANT, wanted(office, "second"), too_late)
     assert (message.state, message.remote_id, message.attempts) == (MessageState.ACCEPTED, "again", 2)
+
+
+def test_an_outcome_that_cannot_be_kept_is_logged_and_the_message_is_not_sent_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise DatabaseUnavailable("The database went away.")
+
+    asked: list[MessageId] = []
+    database = office.api.surroundings.database
+    with monkeypatch.context() as patch, capture_logs() as logged, pytest.raises(DatabaseUnavailable):
+        patch.setattr(messages, "settle", away)
+        outbox.send(database, DEFAULT_TENANT, wanted(office, "k"), asking(asked, None))
+    [event] = [each for each in logged if each["event"] == "outcome_not_kept"]
+    assert (event["message"], event["remote_id"]) == (asked[0], "x")
+    grow_old(office)
+    again = outbox.send(database, DEFAULT_TENANT, wanted(office, "k"), asking(asked, None))
+    assert (again.state, len(asked)) == (MessageState.UNKNOWN, 1)
 
 
 def test_only_the_newest_attempt_is_settled_and_only_once(office: Office) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, Final
 
 import msgspec
@@ -34,8 +35,8 @@ class KeyReused(ErpflowError):
     def __init__(self, message: Message) -> None:
         super().__init__(
             f'The key "{message.key}" was used for another message by {message.channel} ({message.id}, '
-            f"{message.created_at:%Y-%m-%d %H:%M}Z). Nothing was sent now. Send the first content again to hear what "
-            "became of it, or take another key."
+            f"{message.created_at.astimezone(UTC):%Y-%m-%d %H:%M}Z). Nothing was sent now. Send the first content "
+            "again to hear what became of it, or take another key."
         )
 
 
@@ -123,9 +124,14 @@ def _claimed(database: TenantDatabase, tenant_id: TenantId, wanted: Wanted) -> t
 
 
 def _settle(database: TenantDatabase, tenant_id: TenantId, message: Message, outcome: Settlement) -> Message:
-    with database.session(tenant_id) as store:
-        settled = messages.settle(store, message, outcome)
-        current = settled or messages.get(store, message.id)
+    try:
+        with database.session(tenant_id) as store:
+            settled = messages.settle(store, message, outcome)
+            current = settled or messages.get(store, message.id)
+    except ErpflowError:
+        # It will be unknown, and whoever looks finds here what we heard.
+        log.error("outcome_not_kept", message=message.id, state=outcome.state, remote_id=outcome.remote_id)
+        raise
     if settled is None:
         log.warning("stale_result_refused", message=message.id, attempt=message.attempts, result=outcome.state)
     else:
