@@ -270,6 +270,26 @@ class Msg91Hook(VendorHook):
     }
 
 
+class RazorpayHook(VendorHook):
+    """Razorpay: the login is a key id, the password its secret; they go as `Authorization: Basic …`."""
+
+    conn_type = "razorpay"
+    hook_name = "Razorpay"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "port", "extra"],
+        "relabeling": {"host": "API address", "login": "Key id", "password": "Key secret"},
+        "placeholders": {"host": "https://api.razorpay.com", "login": "rzp_live_… or rzp_test_…"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "allow_private_networks": {
+            "label": "Allow private networks",
+            "description": "Only if the address is inside your own network, as a test double's is.",
+            "schema": {"type": ["boolean", "null"]},
+        },
+    }
+
+
 HOOKS: dict[str, type[VendorHook]] = {hook.conn_type: hook for hook in VendorHook.__subclasses__()}
 """Those of the connectors that are written in Python."""
 

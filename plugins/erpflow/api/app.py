@@ -48,6 +48,7 @@ from erpflow.api.vendors import (
     emails,
     erpnext_setup,
     metakocka,
+    razorpay,
     received,
     texts,
     veekaart_orders,
@@ -92,6 +93,7 @@ VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
     "/webhooks": (received.razorpay,),
     "/emails": (emails.router,),
     "/messages": (texts.router,),
+    "/razorpay": (razorpay.router,),
 }
 """What other systems call at paths of their own, by the prefix they are mounted at. Each has an OpenAPI of its own."""
 

@@ -28,6 +28,7 @@ _BUILT_IN: Final = {
     "tally": "erpflow.connectors.tally:Tally",
     "veekaart": "erpflow.connectors.veekaart:VeeKaart",
     "quickbooks": "erpflow.connectors.quickbooks:QuickBooks",
+    "razorpay": "erpflow.connectors.razorpay:Razorpay",
     "sap_b1": "erpflow.connectors.sap_b1:SapB1",
     "sendgrid": "erpflow.connectors.sendgrid:SendGrid",
     "zoho_crm": "erpflow.connectors.zoho_crm:ZohoCrm",

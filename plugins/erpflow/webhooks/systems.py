@@ -79,12 +79,15 @@ def reader_of(system: str) -> Read:
 def entities_of(system: str) -> Callable[[str], str | None]:
     """What tells our name of a vendor's entity, or None when the connector has none of that name.
 
-    Where there is no connector nothing translates it, and it stays as it is. Asked once for all events of a request:
-    that there is no connector is found out by looking into every installed package.
+    Where there is no connector, or it is a service that has no entities, nothing translates it, and it stays as it is.
+    Asked once for all events of a request: that there is no connector is found out by looking into every installed
+    package.
     """
     try:
         entities = registry.connector_class(system).spec.entities
     except ConfigError:
+        return lambda remote: remote
+    if not entities:
         return lambda remote: remote
     names = {name.casefold(): name for name in entities}
     for name, spec in reversed(list(entities.items())):  # of two with one name at the vendor, the first

@@ -1,0 +1,1 @@
+"""What payment providers are asked to do: each thing once, however often it is asked for."""
