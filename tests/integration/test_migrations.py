@@ -37,6 +37,7 @@ STATE_TABLES = {
     "erp_notifications",
     "erp_oauth_consents",
     "erp_oauth_tokens",
+    "erp_payment_requests",
     "erp_push_attempts",
     "erp_rate_accounts",
     "erp_rate_limits",

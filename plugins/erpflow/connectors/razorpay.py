@@ -177,7 +177,9 @@ class Razorpay(Service):
             raise
         return _subscription(answer, answer.body)
 
-    def subscriptions_made(self, since: datetime, until: datetime) -> Iterator[Subscription]:
+    def subscriptions_made(
+        self, since: datetime, until: datetime, *, retries: Retries | None = None
+    ) -> Iterator[Subscription]:
         """Those made between two moments, both included, the newest first (UNVERIFIED; nothing here depends on it).
 
         What is made meanwhile moves others to later pages, so one may come twice; none is left out, as none is ever
@@ -186,7 +188,7 @@ class Razorpay(Service):
         span = {"from": str(int(since.timestamp())), "to": str(int(until.timestamp()))}
         for number in range(MOST_PAGES):
             query = {**span, "count": str(self._page), "skip": str(number * self._page)}
-            answer = self._ask("/subscriptions", query=query)
+            answer = self._ask("/subscriptions", query=query, retries=retries)
             items = _decode(answer, _LISTED).items
             yield from (_subscription(answer, bytes(item)) for item in items)
             if len(items) < self._page:  # there is no total and no `has_more`

@@ -61,6 +61,9 @@ NOT_OURS = {
     ("POST", "/emails/send", "content_id"): "what the mail itself calls an attachment",
     ("POST", "/emails/send", "template_id"): "the vendor's, as above",
     ("POST", "/messages/sms", "template_id"): "the vendor's, as above",
+    ("GET", "/razorpay/subscriptions/{subscription_id}", "subscription_id"): "the vendor's, as above",
+    ("POST", "/razorpay/subscriptions", "plan_id"): "the vendor's, as above",
+    ("POST", "/razorpay/subscriptions", "offer_id"): "the vendor's, as above",
 }
 SYSTEMS = {
     "/api/metakocka": "metakocka",
@@ -68,6 +71,7 @@ SYSTEMS = {
     "/api/webhooks/veekaart": "veekaart",
     "/emails": "sendgrid",
     "/messages": "msg91",
+    "/razorpay": "razorpay",
 }
 """Whose connection a vendor's route is about, by how its path begins; else ERPNext's."""
 
@@ -88,11 +92,13 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/emails/send"): EMAIL,
     ("POST", "/messages/sms"): SMS,
     ("POST", "/messages/whatsapp"): WHATSAPP,
+    ("POST", "/razorpay/subscriptions"): {"plan_id": "plan_00000000000000", "total_count": 1},
 }
 """What else a request has to say to be valid; the others need nothing else."""
 
 ASKS_OUTSIDE = re.compile(
     r"/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders|send|sms|whatsapp)$"
+    r"^/razorpay/|/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders)$"
 )
 """Endpoints that would turn to the vendor, or take an order: not asked by the owner here."""
 
@@ -269,6 +275,7 @@ def in_step(api: Api, connected: Installation, sandbox: Sandbox, config_ids: dic
         )["name"],
         **accounts(client, sandbox, "veekaart", "metakocka", "sendgrid", "msg91"),
         "message": str(connected.rows(UNKNOWN_MESSAGE)[0][0]),
+        **accounts(client, sandbox, "veekaart", "metakocka", "razorpay"),
         "document": str(connected.rows(TIED_DOCUMENT)[0][0]),
     }
 
@@ -328,6 +335,7 @@ def test_another_companys_ids_are_as_good_as_none_and_the_owners_are_good(world:
     """In one test, since one of everything takes a while to make."""
     check_that_lists_are_empty(world)
     accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka", "sendgrid", "msg91")
+    accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka", "razorpay")
     before, asked, wrong = world.untouched(), len(world.api.runs.asked), []
     for one in inputs():
         if not one.is_ours or one.kind is None:

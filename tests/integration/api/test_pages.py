@@ -29,6 +29,11 @@ def variables(api: Api, sandbox: Sandbox) -> Iterator[dict[str, str]]:
             "DATABASE": api.database.url,
             "SENDGRID": f"{sandbox.url}/sendgrid",
             "SENDGRID_KEY": SENDGRID_KEY,
+            "RAZORPAY": f"{sandbox.url}/razorpay",
+            "RAZORPAY_KEY": "rzp_test_SandboxKey0001",
+            "RAZORPAY_SECRET": "sandbox-razorpay-test-secret",
+            "PLAN": requests.get(f"{sandbox.url}/_sandbox/razorpay/rows", timeout=10).json()["plans"][0]["id"],
+            "PRIVATE": "true",
         }
 
 
@@ -63,5 +68,6 @@ def test_the_guide_runs_as_it_is_written(api: Api, installation: Installation, v
     assert "event: sync_closed\n" in ran.out  # of the sync that the reader of the stream did not see
     assert installation.rows("SELECT count(*) FROM app.customers WHERE tax_number = 'DECIDED-BY-A-PERSON'") == [(1,)]
     assert installation.rows("SELECT count(*) FROM app.customers WHERE tax_number = 'OURS'") == [(0,)]
+    assert "https://rzp.io/i/" in ran.out and "True\n[]\n" in ran.out
     assert installation.rows("SELECT count(*) FROM erpflow.erp_connections") == [(0,)]
     assert API_SECRET not in ran.out + ran.err

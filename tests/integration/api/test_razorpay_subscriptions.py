@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -13,7 +17,6 @@ import requests
 from erpflow.api.rights import Right
 from erpflow.connectors.razorpay import Razorpay
 from erpflow.services.payments import subscriptions
-from erpflow.store import payment_requests
 from tests.calling import ALL, Api, serve
 from tests.integration.conftest import Installation, Sandbox
 
@@ -22,6 +25,22 @@ KEY_ID, SECRET = "rzp_test_SandboxKey0001", "sandbox-razorpay-test-secret"
 LIVE = {"login": "rzp_live_SandboxKey0001", "password": "sandbox-razorpay-live-secret"}
 CREATES = {"path": "^/razorpay/v1/subscriptions", "method": "POST"}
 AGES = "UPDATE erpflow.erp_payment_requests SET sent_at = sent_at - interval '2 minutes'"
+
+CHILD = """
+import json, os, signal, sys
+from erpflow.services import installation
+from erpflow.services.payments.subscriptions import Desk
+from erpflow.store import connections, payment_requests
+from erpflow.store.tenancy import TenantDatabase
+from erpflow.vocabulary import DEFAULT_TENANT
+
+setattr(payment_requests, sys.argv[1], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+database = TenantDatabase(installation.database)
+with database.owner() as store:
+    [row] = connections.list_connections(store)
+with installation.connector_for(row, database.database) as vendor:
+    Desk(database, vendor, DEFAULT_TENANT, row.id, "child").subscribe(json.loads(sys.argv[2]), key="inv-17")
+"""
 
 
 @pytest.fixture
@@ -108,35 +127,29 @@ def test_the_header_counts_as_a_key_and_without_one_each_request_makes_another(s
     assert len(made(sandbox)) == 3
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [{"kind": "after_commit"}, {"kind": "reset_after_commit"}, {"kind": "truncate"}],
-    ids=lambda fault: str(fault["kind"]),
-)
-def test_an_answer_that_is_lost_is_found_at_razorpay_at_once(
-    shop: Api, sandbox: Sandbox, fault: dict[str, Any]
-) -> None:
-    sandbox.fault(**CREATES, **fault, times=1)
-    answer = shop.client.post(PATH, json=wanted(sandbox, key="inv-17"))
-    assert answer.status_code == 200, answer.text
-    assert [answer.json()["subscription"]["id"]] == [row["id"] for row in made(sandbox)]
+def test_an_answer_that_is_lost_is_found_at_razorpay_at_once(shop: Api, sandbox: Sandbox) -> None:
+    for kind in ("after_commit", "reset_after_commit", "truncate"):
+        sandbox.fault(**CREATES, kind=kind, times=1)
+        answer = shop.client.post(PATH, json=wanted(sandbox, key=kind))
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["subscription"]["id"] == made(sandbox)[-1]["id"]
+    assert len(made(sandbox)) == 3
 
 
-@pytest.mark.parametrize("kind", ["after_commit", "reset_after_commit", "truncate"])
 def test_while_razorpay_is_away_the_outcome_is_unknown_and_later_it_is_looked_up_first(
-    shop: Api, sandbox: Sandbox, kind: str
+    shop: Api, sandbox: Sandbox
 ) -> None:
     body = wanted(sandbox, key="inv-17")
-    sandbox.fault(**CREATES, kind=kind, times=1)
-    sandbox.fault(path="^/razorpay/v1/subscriptions", method="GET", kind="status", status=503)
+    sandbox.fault(**CREATES, kind="reset_after_commit", times=1)
+    sandbox.fault(path="^/razorpay/v1/subscriptions", method="GET", kind="status", status=400)
     answer = shop.client.post(PATH, json=body)
     assert (answer.status_code, answer.json()["code"]) == (502, "vendor_unavailable")
     assert '"inv-17"' in answer.json()["detail"] and "is not known" in answer.json()["detail"]
     [known] = shop.client.get(PATH, params={"state": "unknown"}).json()["items"]
     assert (known["key"], known["attempts"], known["remote_id"]) == ("inv-17", 1, None)
     assert known["error"] == answer.json()["detail"]
-    # It is still away: nothing is sent, and it stays unknown.
-    assert shop.client.post(PATH, json=body).status_code in (502, 503)
+    # It still cannot be asked: nothing is sent, and it stays unknown.
+    assert shop.client.post(PATH, json=body).status_code == 502
     assert shop.client.get(PATH).json()["items"][0]["state"] == "unknown"
     sandbox.heal()
     found = shop.client.post(PATH, json=body).json()
@@ -162,41 +175,36 @@ def test_what_razorpay_surely_has_not_is_sent_again_only_when_asked_and_after_a_
     assert shop.client.get(PATH).json()["items"][0]["attempts"] == 2
 
 
-def test_one_that_is_killed_after_sending_leaves_it_to_be_looked_up(
-    shop: Api, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+def killed_at(step: str, values: dict[str, Any], installation: Installation) -> None:
+    """Another process makes the subscription `inv-17` and is killed when it comes to that step of the store."""
+    ended = subprocess.run(
+        [sys.executable, "-c", CHILD, step, json.dumps(values)],
+        env=installation.environment, cwd=installation.home, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+
+
+def test_a_worker_that_is_killed_after_sending_leaves_it_to_be_looked_up(
+    shop: Api, sandbox: Sandbox, installation: Installation
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    def killed(*_: Any, **__: Any) -> None:
-        raise Killed
-
-    body = wanted(sandbox, key="inv-17")
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(payment_requests, "settle", killed)
-        shop.client.post(PATH, json=body)
+    body = wanted(sandbox)
+    killed_at("settle", body, installation)
     [known] = shop.client.get(PATH).json()["items"]
-    assert (known["state"], known["attempts"]) == ("submitting", 1)
-    answer = shop.client.post(PATH, json=body)
+    assert (known["state"], known["attempts"], len(made(sandbox))) == ("submitting", 1, 1)
+    answer = shop.client.post(PATH, json=body | {"key": "inv-17"})
     assert (answer.status_code, answer.json()["repeated"]) == (200, True)
     assert len(made(sandbox)) == 1
 
 
-def test_one_that_is_killed_before_sending_is_sent_without_a_look(
-    shop: Api, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_that_is_killed_before_sending_is_followed_without_a_look(
+    shop: Api, sandbox: Sandbox, installation: Installation
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    def killed(*_: Any, **__: Any) -> None:
-        raise Killed
-
-    body = wanted(sandbox, key="inv-17")
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(payment_requests, "note_sending", killed)
-        shop.client.post(PATH, json=body)
-    monkeypatch.setattr(Razorpay, "subscriptions_made", killed)
-    assert shop.client.post(PATH, json=body).status_code == 200
+    body = wanted(sandbox)
+    killed_at("note_sending", body, installation)
+    assert made(sandbox) == []
+    sandbox.fault(path="^/razorpay/v1/subscriptions", method="GET", kind="status", status=400)
+    assert shop.client.post(PATH, json=body | {"key": "inv-17"}).json()["repeated"] is False
+    assert len(made(sandbox)) == 1
 
 
 def test_it_is_found_behind_a_hundred_others_and_by_a_clock_that_is_wrong(
@@ -291,35 +299,32 @@ def test_live_data_and_test_data_have_keys_of_their_own(shop: Api, sandbox: Sand
     assert len(made(sandbox, "live")) == 1
 
 
-@pytest.mark.parametrize(
-    ("changed", "field"),
-    [
-        ({"plan_id": "plan_1"}, "plan_id"),
-        ({"plan_id": None}, "plan_id"),
-        ({"total_count": 0}, "total_count"),
-        ({"quantity": 0}, "quantity"),
-        ({"start_at": "2099-01-01T00:00:00"}, "start_at"),
-        ({"expire_by": "1999-01-01T00:00:00Z"}, "expire_by"),
-        ({"offer_id": "offer_1"}, "offer_id"),
-        ({"notes": {f"n{number}": "x" for number in range(15)}}, "notes"),
-        ({"notes": {"a": "x" * 257}}, "notes.a"),
-        ({"notes": {subscriptions.NOTE: "mine"}}, "notes"),
-        ({"addons": [{"item": {"name": "x", "amount": "0.50", "currency": "INR"}}]}, "addons.0.item.amount"),
-        ({"addons": [{"item": {"name": "x", "amount": "1.001", "currency": "INR"}}]}, "addons.0.item.amount"),
-        ({"addons": [{"item": {"name": "x", "amount": "1", "currency": "rupees"}}]}, "addons.0.item.currency"),
-        ({"notify_info": {"notify_email": "nobody"}}, "notifyInfo.notifyEmail"),
-        ({"customer_id": "cust_1"}, "customer_id"),
-        ({"key": "x" * 256}, "key"),
-        ({"key": "a\u0000b"}, "key"),
-    ],
+WRONG: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"plan_id": "plan_1"}, "plan_id"),
+    ({"plan_id": None}, "plan_id"),
+    ({"total_count": 0}, "total_count"),
+    ({"quantity": 0}, "quantity"),
+    ({"start_at": "2099-01-01T00:00:00"}, "start_at"),
+    ({"expire_by": "1999-01-01T00:00:00Z"}, "expire_by"),
+    ({"offer_id": "offer_1"}, "offer_id"),
+    ({"notes": {f"n{number}": "x" for number in range(15)}}, "notes"),
+    ({"notes": {"a": "x" * 257}}, "notes.a"),
+    ({"notes": {subscriptions.NOTE: "mine"}}, "notes"),
+    ({"addons": [{"item": {"name": "x", "amount": "0.50", "currency": "INR"}}]}, "addons.0.item.amount"),
+    ({"addons": [{"item": {"name": "x", "amount": "1.001", "currency": "INR"}}]}, "addons.0.item.amount"),
+    ({"addons": [{"item": {"name": "x", "amount": "1", "currency": "rupees"}}]}, "addons.0.item.currency"),
+    ({"notify_info": {"notify_email": "nobody"}}, "notifyInfo.notifyEmail"),
+    ({"customer_id": "cust_1"}, "customer_id"),
+    ({"key": "x" * 256}, "key"),
+    ({"key": "a\u0000b"}, "key"),
 )
-def test_what_cannot_be_right_is_refused_before_anything_is_sent(
-    shop: Api, sandbox: Sandbox, changed: dict[str, Any], field: str
-) -> None:
-    answer = shop.client.post(PATH, json=wanted(sandbox) | changed)
-    assert answer.status_code == 422, answer.text
-    named = answer.json()["field"].replace("planId", "plan_id").replace("totalCount", "total_count")
-    assert plain(named).startswith(plain(field)), answer.text
+
+
+def test_what_cannot_be_right_is_refused_before_anything_is_sent(shop: Api, sandbox: Sandbox) -> None:
+    right = wanted(sandbox)
+    for changed, field in WRONG:
+        answer = shop.client.post(PATH, json=right | changed)
+        assert (answer.status_code, plain(answer.json()["field"])) == (422, plain(field)), answer.text
     assert shop.client.get(PATH).json()["items"] == []
 
 

@@ -60,6 +60,8 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("GET", "/api/metakocka/documents/unsynced"),
         ("GET", "/api/webhooks/erpnext/customers"),
         ("GET", "/api/webhooks/erpnext/setup"),
+        ("GET", "/razorpay/subscriptions"),
+        ("GET", "/razorpay/subscriptions/{subscription_id}"),
     },
     Right.RUN: {
         ("POST", "/api/customers/sync"),
@@ -83,6 +85,7 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("POST", "/emails/send"),
         ("POST", "/messages/sms"),
         ("POST", "/messages/whatsapp"),
+        ("POST", "/razorpay/subscriptions"),
     },
     Right.RESOLVE: {
         ("POST", "/api/erp/conflicts/resolve"),

@@ -39,7 +39,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$")]
 PlanId = Annotated[str, StringConstraints(pattern=r"^plan_[A-Za-z0-9]{14}$")]
 OfferId = Annotated[str, StringConstraints(pattern=r"^offer_[A-Za-z0-9]{14}$")]
-SubscriptionId = Annotated[str, Path(pattern=r"^sub_[A-Za-z0-9]{14}$", description="As Razorpay calls it")]
+SubscriptionId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="As Razorpay calls it")]
 Moment = Annotated[AwareDatetime, Field(description="With an offset; whole seconds count")]
 
 

@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from erpflow.connectors.razorpay import Razorpay, Subscription
+from erpflow.connectors.transport import ONE_ATTEMPT, Retries
 from erpflow.errors import ConfigError, ErpflowError, VendorUnavailable
 from erpflow.store import payment_requests
 from erpflow.store.payment_requests import Claim, PaymentRequest, RequestState
@@ -140,12 +141,12 @@ class Desk:
     def _glance(self, claimed: Claim, sent_at: datetime) -> Subscription | None:
         """Look once, at once: the answer alone may be lost. What goes wrong now is left to the next request."""
         try:
-            return self._look_up(claimed.id, sent_at)
+            return self._look_up(claimed.id, sent_at, retries=ONE_ATTEMPT)
         except ErpflowError:
             return None
 
-    def _look_up(self, request_id: str, sent_at: datetime) -> Subscription | None:
-        made = self.razorpay.subscriptions_made(sent_at - AROUND, sent_at + AROUND)
+    def _look_up(self, request_id: str, sent_at: datetime, *, retries: Retries | None = None) -> Subscription | None:
+        made = self.razorpay.subscriptions_made(sent_at - AROUND, sent_at + AROUND, retries=retries)
         return next((each for each in made if each.own_notes.get(NOTE) == request_id), None)
 
     def _unknown(self, claimed: Claim, why: str, *, key: str) -> OutcomeUnknown:
