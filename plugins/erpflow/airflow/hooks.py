@@ -290,6 +290,31 @@ class RazorpayHook(VendorHook):
     }
 
 
+class AwsTextractHook(VendorHook):
+    """Amazon Textract: the login is an access key id, the password its secret; boto3 signs with them."""
+
+    conn_type = "aws_textract"
+    hook_name = "Amazon Textract"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "port", "extra"],
+        "relabeling": {"host": "Address", "login": "Access key id", "password": "Secret access key"},
+        "placeholders": {"host": "https://textract.eu-central-1.amazonaws.com", "login": "empty: the machine's role"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "region": {
+            "label": "Region",
+            "description": "Such as eu-central-1. Objects of S3 have to be in it too.",
+            "schema": {"type": "string"},
+        },
+        "allow_private_networks": {
+            "label": "Allow private networks",
+            "description": "Only if the address is inside your own network, as a test double's is.",
+            "schema": {"type": ["boolean", "null"]},
+        },
+    }
+
+
 HOOKS: dict[str, type[VendorHook]] = {hook.conn_type: hook for hook in VendorHook.__subclasses__()}
 """Those of the connectors that are written in Python."""
 

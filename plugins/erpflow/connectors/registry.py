@@ -22,6 +22,7 @@ from erpflow.errors import ConfigError, suggestion
 
 ENTRY_POINT_GROUP: Final = "erpflow.connectors"
 _BUILT_IN: Final = {
+    "aws_textract": "erpflow.connectors.aws_textract:AwsTextract",
     "erpnext": "erpflow.connectors.erpnext:ErpNext",
     "metakocka": "erpflow.connectors.metakocka:Metakocka",
     "msg91": "erpflow.connectors.msg91:Msg91",
