@@ -48,6 +48,7 @@ from erpflow.api.vendors import (
     emails,
     erpnext_setup,
     metakocka,
+    ocr,
     razorpay,
     received,
     texts,
@@ -94,6 +95,7 @@ VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
     "/emails": (emails.router,),
     "/messages": (texts.router,),
     "/razorpay": (razorpay.router,),
+    "/ocr": (ocr.router,),
 }
 """What other systems call at paths of their own, by the prefix they are mounted at. Each has an OpenAPI of its own."""
 

@@ -1,0 +1,1 @@
+"""Bills that come as documents: what is printed on them, as values."""
