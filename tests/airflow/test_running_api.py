@@ -194,6 +194,7 @@ def told_of(stream: Stream, log_id: str) -> list[Frame]:
         ("POST", "/api/integrations/veekaart/push-products", 401),
         ("POST", "/webhooks/razorpay", 401),
         ("POST", "/razorpay/subscriptions", 401),
+        ("POST", "/ocr/analyze", 401),
         ("GET", "/webhooks/nobody", 404),
     ],
 )

@@ -103,10 +103,18 @@ class AwsTextract(Service):
     def read_document(self, reading: Reading, document: bytes | StoredDocument) -> VendorRecord:
         """Read one page: what Textract found, as boto3 gives it. It is charged for each page.
 
-        Raises RecordRejected for a document that Textract does not take, else what `AwsClient.call` raises.
+        Raises RecordRejected for a document that Textract does not take, ProtocolError for an answer that is not its
+        own, else what `AwsClient.call` raises.
         """
         operation, more = _OPERATIONS[reading]
-        return self._client.call(operation, {"Document": _document(document), **more})
+        found = self._client.call(operation, {"Document": _document(document), **more})
+        if "DocumentMetadata" not in found:  # boto3 makes nothing of a page for people, and says so to nobody
+            raise ProtocolError(
+                f"{self._transport.host} answered {operation} with something that is not Textract's. Check the "
+                "connection's address.",
+                maybe_done=True,
+            )
+        return found
 
     @cached_property
     def _keys(self) -> AwsKeys:

@@ -71,6 +71,7 @@ SYSTEMS = {
     "/api/webhooks/veekaart": "veekaart",
     "/emails": "sendgrid",
     "/messages": "msg91",
+    "/ocr": "aws_textract",
     "/razorpay": "razorpay",
 }
 """Whose connection a vendor's route is about, by how its path begins; else ERPNext's."""
@@ -92,6 +93,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/emails/send"): EMAIL,
     ("POST", "/messages/sms"): SMS,
     ("POST", "/messages/whatsapp"): WHATSAPP,
+    ("POST", "/ocr/analyze"): {"s3": {"bucket": "bills", "key": "one.pdf"}},
     ("POST", "/razorpay/subscriptions"): {"plan_id": "plan_00000000000000", "total_count": 1},
 }
 """What else a request has to say to be valid; the others need nothing else."""
@@ -276,6 +278,7 @@ def in_step(api: Api, connected: Installation, sandbox: Sandbox, config_ids: dic
         **accounts(client, sandbox, "veekaart", "metakocka", "sendgrid", "msg91"),
         "message": str(connected.rows(UNKNOWN_MESSAGE)[0][0]),
         **accounts(client, sandbox, "veekaart", "metakocka", "razorpay"),
+        **accounts(client, sandbox, "veekaart", "metakocka", "razorpay", "aws_textract"),
         "document": str(connected.rows(TIED_DOCUMENT)[0][0]),
     }
 
@@ -284,8 +287,15 @@ def accounts(client: TestClient, sandbox: Sandbox, *systems: str) -> dict[str, s
     """An account of each system, by system."""
     made = {}
     for system in systems:
-        body = {"name": system, "system": system, "url": f"{sandbox.url}/{system}", "password": "never-asked-for"}
-        answer = client.post(f"{API}/connections", json=body | ({} if system == "veekaart" else {"login": "16"}))
+        body: dict[str, Any] = {
+            "name": system,
+            "system": system,
+            "url": f"{sandbox.url}/{system}",
+            "password": "never-asked-for",
+        }
+        body |= {} if system == "veekaart" else {"login": "16"}
+        body |= {"settings": {"region": "eu-central-1"}} if system == "aws_textract" else {}
+        answer = client.post(f"{API}/connections", json=body)
         assert answer.status_code == 201, answer.text
         made[system] = answer.json()["id"]
     return made
@@ -336,6 +346,7 @@ def test_another_companys_ids_are_as_good_as_none_and_the_owners_are_good(world:
     check_that_lists_are_empty(world)
     accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka", "sendgrid", "msg91")
     accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka", "razorpay")
+    accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka", "razorpay", "aws_textract")
     before, asked, wrong = world.untouched(), len(world.api.runs.asked), []
     for one in inputs():
         if not one.is_ours or one.kind is None:

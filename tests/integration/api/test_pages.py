@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -10,14 +11,17 @@ import requests
 
 from erpflow.api.rights import Right
 from tests.calling import Api
+from tests.contract.aws_documents import pdf
 from tests.integration.conftest import API_KEY, API_SECRET, Installation, Sandbox
 from tests.messaging import API_KEY as SENDGRID_KEY
 from tests.pages import listening, run_page
 
 
 @pytest.fixture
-def variables(api: Api, sandbox: Sandbox) -> Iterator[dict[str, str]]:
+def variables(api: Api, sandbox: Sandbox, tmp_path: Path) -> Iterator[dict[str, str]]:
     """What a reader has exported, with the API on a real socket."""
+    bill = tmp_path / "bill.pdf"
+    bill.write_bytes(pdf())
     with listening(api.client.app) as address:
         api.serves_at(address)
         yield {
@@ -33,6 +37,10 @@ def variables(api: Api, sandbox: Sandbox) -> Iterator[dict[str, str]]:
             "RAZORPAY_KEY": "rzp_test_SandboxKey0001",
             "RAZORPAY_SECRET": "sandbox-razorpay-test-secret",
             "PLAN": requests.get(f"{sandbox.url}/_sandbox/razorpay/rows", timeout=10).json()["plans"][0]["id"],
+            "TEXTRACT": f"{sandbox.url}/aws_textract",
+            "AWS_KEY": "AKIAIOSFODNN7EXAMPLE",
+            "AWS_SECRET": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "BILL": str(bill),
             "PRIVATE": "true",
         }
 
@@ -68,6 +76,7 @@ def test_the_guide_runs_as_it_is_written(api: Api, installation: Installation, v
     assert "event: sync_closed\n" in ran.out  # of the sync that the reader of the stream did not see
     assert installation.rows("SELECT count(*) FROM app.customers WHERE tax_number = 'DECIDED-BY-A-PERSON'") == [(1,)]
     assert installation.rows("SELECT count(*) FROM app.customers WHERE tax_number = 'OURS'") == [(0,)]
+    assert "('TOTAL', '122,00 €', '122.00', 'EUR')\n" in ran.out
     assert "https://rzp.io/i/" in ran.out and "True\n[]\n" in ran.out
     assert installation.rows("SELECT count(*) FROM erpflow.erp_connections") == [(0,)]
     assert API_SECRET not in ran.out + ran.err

@@ -85,6 +85,7 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("POST", "/emails/send"),
         ("POST", "/messages/sms"),
         ("POST", "/messages/whatsapp"),
+        ("POST", "/ocr/analyze"),
         ("POST", "/razorpay/subscriptions"),
     },
     Right.RESOLVE: {
