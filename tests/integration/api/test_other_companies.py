@@ -101,6 +101,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 ASKS_OUTSIDE = re.compile(
     r"/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders|send|sms|whatsapp)$"
     r"^/razorpay/|/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders)$"
+    r"^/(razorpay|ocr)/|/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders)$"
 )
 """Endpoints that would turn to the vendor, or take an order: not asked by the owner here."""
 
