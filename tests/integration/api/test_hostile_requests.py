@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 import schemathesis
@@ -37,9 +38,11 @@ def config() -> SchemathesisConfig:
     return found
 
 
-ACCOUNTS = {
+ACCOUNTS: dict[str, dict[str, Any]] = {
+    "aws_textract": {"login": "key", "password": "secret", "settings": {"region": "eu-central-1"}},
     "erpnext": {"login": "key", "password": "secret"},
     "metakocka": {"login": "16", "password": "secret"},
+    "razorpay": {"login": "rzp_test_key", "password": "secret"},
     "veekaart": {"password": "secret"},
     "sendgrid": {"password": "secret"},
     "msg91": {"password": "secret"},
