@@ -150,7 +150,7 @@ def test_a_reset_brings_the_seeded_data_back_and_disarms_everything(door: Door) 
 @pytest.mark.parametrize(
     ("path", "body", "said"),
     [
-        ("reset", {"vendor": "sap"}, "There is no vendor 'sap' here; there are erpnext"),
+        ("reset", {"vendor": "sap"}, "There is no vendor 'sap' here; there are aws_textract, erpnext"),
         ("reset", {"seed": "x"}, "seed is a whole number"),
         ("reset", {"sizes": {"cats": 5}}, "has no cats"),
         ("erpnext/touch", {"doctype": "Cat"}, "There is no DocType 'Cat' here."),
