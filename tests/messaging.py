@@ -69,7 +69,7 @@ def connect(api: Api, sandbox: Sandbox, system: str, password: str, *, name: str
 
 
 @pytest.fixture(scope="module")
-def shared(database: Database, make_database: Callable[[], Database], sandbox_process: str) -> Iterator[Api]:
+def shared(database: Database, make_database: Callable[[], Database], seeded_vendors: str) -> Iterator[Api]:
     """The API of an installation that the tests of this module share, with an account at each vendor."""
     airflow = make_database()
     with airflow.transaction() as connection:
@@ -79,7 +79,7 @@ def shared(database: Database, make_database: Callable[[], Database], sandbox_pr
         patch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", airflow.url)
         patch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
         for api in serve(database):
-            connect_both(api, Sandbox(sandbox_process))
+            connect_both(api, Sandbox(seeded_vendors))
             yield api
 
 

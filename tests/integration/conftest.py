@@ -78,10 +78,17 @@ def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait(timeout=15)
 
 
+@pytest.fixture(scope="module")
+def seeded_vendors(sandbox_process: str) -> str:
+    """The sandbox's address, every company as it was seeded: what another module's tests did to it is gone."""
+    requests.post(f"{sandbox_process}/_sandbox/reset", json={}, timeout=30).raise_for_status()
+    return sandbox_process
+
+
 @pytest.fixture
-def sandbox(sandbox_process: str) -> Iterator[Sandbox]:
+def sandbox(seeded_vendors: str) -> Iterator[Sandbox]:
     """The ERPNext sandbox with a small company, without faults."""
-    found = Sandbox(sandbox_process)
+    found = Sandbox(seeded_vendors)
     yield found
     found.heal()
 

@@ -14,6 +14,7 @@ from tests.integration.conftest import connected as connected  # fixtures of the
 from tests.integration.conftest import installation as installation
 from tests.integration.conftest import sandbox as sandbox
 from tests.integration.conftest import sandbox_process as sandbox_process
+from tests.integration.conftest import seeded_vendors as seeded_vendors
 
 
 def _served(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
