@@ -6,7 +6,7 @@ those reports (webhooks in four forms), OTP, sessions of WhatsApp, promotional h
 
 from sandbox.msg91.account import Account, fresh_account
 from sandbox.msg91.api import create_app
-from sandbox.msg91.control import control_routes
+from sandbox.sending import control_routes
 from sandbox.vendor import SeedPlan
 
 __all__ = ["control_routes", "counts", "create_app", "name", "seed"]

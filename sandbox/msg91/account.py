@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.sending import NEVER
+
 KEY = "sandbox-msg91-authkey"
 PLACEHOLDER = re.compile(r"##(\w+)##")
 LONGEST_VALUE = 30
@@ -115,7 +117,7 @@ class Account:
     switches: Switches = field(default_factory=Switches)
     sent: list[Sent] = field(default_factory=list)
     last: dict[bytes, float] = field(default_factory=dict)  # when a body came last
-    window: tuple[float, int] = (float("-inf"), 0)
+    window: tuple[float, int] = (NEVER, 0)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)

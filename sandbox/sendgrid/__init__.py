@@ -5,7 +5,7 @@ Left out: the event webhook (signed events of what became of a mail), suppressio
 
 from sandbox.sendgrid.account import Account, fresh_account
 from sandbox.sendgrid.api import create_app
-from sandbox.sendgrid.control import control_routes
+from sandbox.sending import control_routes
 from sandbox.vendor import SeedPlan
 
 __all__ = ["control_routes", "counts", "create_app", "name", "seed"]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.sending import NEVER
+
 IDS = string.ascii_letters + string.digits + "-_"
 
 
@@ -73,7 +75,7 @@ class Account:
     templates: dict[str, Template] = field(default_factory=default_templates)
     switches: Switches = field(default_factory=Switches)
     sent: list[Sent] = field(default_factory=list)
-    window: tuple[float, int] = (0.0, 0)  # when the minute began, and how many mails it has seen
+    window: tuple[float, int] = (NEVER, 0)  # when the minute began, and how many mails it has seen
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
