@@ -23,6 +23,7 @@ from erpflow.errors import ConfigError, suggestion
 ENTRY_POINT_GROUP: Final = "erpflow.connectors"
 _BUILT_IN: Final = {
     "erpnext": "erpflow.connectors.erpnext:ErpNext",
+    "gst_portal": "erpflow.connectors.gst_portal:GstPortal",
     "metakocka": "erpflow.connectors.metakocka:Metakocka",
     "msg91": "erpflow.connectors.msg91:Msg91",
     "tally": "erpflow.connectors.tally:Tally",

@@ -135,14 +135,19 @@ def release(connection: Connection, row: GstReturn) -> None:
 
 
 def write(connection: Connection, row: GstReturn) -> GstReturn:
-    """Keep how far a return came. Raises AlreadyRunning when somebody else has it by now."""
+    """Keep how far a return came. Raises AlreadyRunning when somebody else has it, or files the period, by now."""
     values = {
         "id": row.id, "fence": row.fence, "connection_id": row.connection_id, "state": row.state.value,
         "progress": Jsonb(row.progress), "row_errors": Jsonb(row.row_errors), "differences": Jsonb(row.differences),
         "summary": row.summary, "message": row.message, "arn": row.arn, "filing_by": row.filing_by,
         "filing_at": row.filing_at, "filed_at": row.filed_at,
     }  # fmt: skip
-    return _one(connection, _WRITE, values)
+    try:
+        return _one(connection, _WRITE, values)
+    except psycopg.errors.UniqueViolation:
+        raise AlreadyRunning(
+            f"Another return of {row.gstin} for {row.period} is being filed, or was. Nothing was sent for this one."
+        ) from None
 
 
 def other_filing(connection: Connection, row: GstReturn) -> str | None:

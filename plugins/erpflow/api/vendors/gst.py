@@ -10,16 +10,21 @@ from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import Field, SecretStr
 
-from erpflow.api.bodies import Answer
+from erpflow.api.bodies import Answer, Body
 from erpflow.api.callers import Looking, Running
 from erpflow.api.idempotency import IdempotentRoute
-from erpflow.api.problems import not_found
+from erpflow.api.problems import ApiError, not_found
 from erpflow.api.surroundings import surroundings_of
 from erpflow.api.vendors.gst_documents import WantedReturn
 from erpflow.api.vendors.whose import own_connection
+from erpflow.connectors.gst_portal import GstPortal
+from erpflow.connectors.gst_portal_errors import OtpRefused, PortalRefused
 from erpflow.services.gst import returns
+from erpflow.services.gst.gstin import PAN
+from erpflow.services.gst.sessions import OtpNeeded, Sessions
+from erpflow.services.gst.submitting import NotSubmittable, Signature, Submitter
 from erpflow.store import gst_returns
 from erpflow.store.gst_returns import GstReturn as KeptReturn
 from erpflow.vocabulary import GstReturnState
@@ -60,6 +65,24 @@ class ReturnProblem(Answer):
     blocks: bool
 
 
+class RowError(Answer):
+    """Why the portal refuses documents of one section (empty: the whole of what was sent)."""
+
+    section: str
+    code: str
+    message: str
+    documents: list[str]
+
+
+class Difference(Answer):
+    """One number that the portal has otherwise."""
+
+    section: str
+    field: str
+    ours: str
+    portals: str
+
+
 class GstReturn(Answer):
     """A return as it was generated, and how far it came at the portal.
 
@@ -83,9 +106,40 @@ class GstReturn(Answer):
     left_out: list[str]
     payload_digest: str
     payload: dict[str, Any] = Field(description="What is sent to the portal")
+    message: str | None = Field(description="What to know, or to do next")
+    reference_ids: list[str] = Field(description="The portal's references of what was saved and made ready")
+    row_errors: list[RowError] = Field(description="Rows that the portal refuses; it has saved the others")
+    differences: list[Difference] = Field(description="Where the portal's sums are not those of the return")
+    arn: str | None = Field(description="Acknowledgement number of the filed return")
+    filing_by: str | None = Field(description="Who had it filed")
+    filing_at: datetime | None
+    filed_at: datetime | None
     created_by: str
     created_at: datetime
     updated_at: datetime
+
+
+class FilingWanted(Body):
+    """A person's word that the return is to be filed: the PAN of the signatory, and the EVC OTP that was sent to them.
+
+    Without `evc_otp` the portal is asked to send one.
+    """
+
+    pan: str = Field(pattern=rf"^{PAN.pattern}$", max_length=10)
+    evc_otp: SecretStr | None = Field(default=None, min_length=4, max_length=10)
+
+
+class WantedSubmission(Body):
+    """Which return is to go on. `otp`: of the portal's session; `reset`: wipe what is saved there for the period first.
+
+    `connection_id` when there are several connections to the portal and the return was generated without one.
+    """
+
+    return_id: UUID
+    otp: SecretStr | None = Field(default=None, min_length=4, max_length=10)
+    reset: bool = False
+    file: FilingWanted | None = None
+    connection_id: UUID | None = None
 
 
 @router.post("/gstr1/generate", status_code=HTTPStatus.CREATED)
@@ -115,6 +169,43 @@ def get_gstr1(request: Request, caller: Looking, return_id: UUID) -> GstReturn:
     return _shown(row)
 
 
+@router.post("/gstr1/submit")
+def submit_gstr1(request: Request, caller: Running, body: WantedSubmission) -> GstReturn:
+    """Take a return through the portal: saved, polled, made ready, its sums compared; filed only with `file`.
+
+    The same request, sent again, goes on from where the return stands, and never files twice. Without an open session
+    the portal sends an OTP, and the answer is 409 `otp_needed`: send the request again with `otp`. `file` without
+    `evc_otp` is answered with 409 `evc_otp_needed`. `state` says how far it came, `message` what to do.
+    """
+    around = surroundings_of(request)
+    with around.database.session(caller.tenant_id) as store:
+        row = gst_returns.get(store, str(body.return_id))
+    if row is None:
+        raise not_found("return", body.return_id)
+    which = body.connection_id or (UUID(row.connection_id) if row.connection_id else None)
+    account = own_connection(around, caller, SYSTEM, which)
+    sessions = Sessions(around.database, caller.tenant_id, account.id, cipher=around.cipher())
+    signature = Signature(body.file.pan, _revealed(body.file.evc_otp)) if body.file else None
+    with around.connect(account) as portal:
+        if not isinstance(portal, GstPortal):
+            raise ApiError(HTTPStatus.CONFLICT, "other_system", "The connection is not one to the GST portal.")
+        submitter = Submitter(
+            around.database, caller.tenant_id, portal, sessions, connection_id=account.id, by=caller.name
+        )
+        try:
+            return _shown(submitter.submit(row, otp=_revealed(body.otp), reset=body.reset, signature=signature))
+        except (OtpNeeded, NotSubmittable) as error:
+            raise ApiError(HTTPStatus.CONFLICT, error.code, str(error)) from None
+        except OtpRefused as error:
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "otp_refused", str(error)) from None
+        except PortalRefused as error:
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "portal_refused", str(error)) from None
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None
+
+
 def _shown(row: KeptReturn) -> GstReturn:
     problems = [{**each, "code": each["rule"], "detail": each["message"]} for each in row.problems]
     return GstReturn.model_validate(
@@ -128,8 +219,21 @@ def _shown(row: KeptReturn) -> GstReturn:
             "problems": problems,
             "payload_digest": row.payload_digest,
             "payload": msgspec.json.decode(row.payload),
+            "message": row.message,
+            "reference_ids": _references(row.progress),
+            "row_errors": row.row_errors,
+            "differences": row.differences,
+            "arn": row.arn,
+            "filing_by": row.filing_by,
+            "filing_at": row.filing_at,
+            "filed_at": row.filed_at,
             "created_by": row.created_by,
             "created_at": row.created_at,
             "updated_at": row.updated_at,
         }
     )
+
+
+def _references(progress: dict[str, Any]) -> list[str]:
+    steps = [*progress.get("chunks", []), progress.get("proceed", {})]
+    return [step["reference"] for step in steps if step.get("reference")]

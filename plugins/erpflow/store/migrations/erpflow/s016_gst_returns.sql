@@ -32,6 +32,9 @@ CREATE TABLE erpflow.erp_gst_returns (
     CHECK (state NOT IN ('filed', 'unknown') OR filing_at IS NOT NULL)
 );
 CREATE INDEX erp_gst_returns_by_period ON erpflow.erp_gst_returns (tenant_id, gstin, period, created_at);
+-- A period is filed once: two returns of it cannot be sent to be filed, whoever asks at the same moment.
+CREATE UNIQUE INDEX erp_gst_returns_filed_once ON erpflow.erp_gst_returns (tenant_id, gstin, period)
+    WHERE state IN ('filed', 'unknown');
 CREATE INDEX erp_gst_returns_by_connection ON erpflow.erp_gst_returns (connection_id);
 
 SELECT erpflow.keep_tenants_apart('erpflow.erp_gst_returns');
