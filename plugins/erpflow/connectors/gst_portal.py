@@ -91,7 +91,7 @@ class GstPortal(Service):
         title="GST portal",
         auth=("client_id", "otp"),
         entities={},
-        limits=Limits(per_minute=60.0, concurrent=2),  # polite ones of ours: GSPs publish none
+        limits=Limits(per_second=10.0, concurrent=2),  # polite ones of ours: GSPs publish none
         settings=SETTINGS,
         required_settings=frozenset({"gstin", "username"}),
         credentials=frozenset({"login", "password"}),
