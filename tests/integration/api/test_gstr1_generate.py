@@ -17,6 +17,11 @@ from tests.unit.test_gstr1_sample_return import SAMPLE, unordered
 GENERATE = "/gst/gstr1/generate"
 
 
+@pytest.fixture
+def api(shared_installation_api: Api) -> Api:
+    return shared_installation_api
+
+
 def made(api: Api, **more: Any) -> dict[str, Any]:
     answer = api.client.post(GENERATE, json=sample_body(**more))
     assert answer.status_code == 201, answer.text
@@ -40,8 +45,9 @@ def test_the_sample_return_is_made_and_kept(api: Api) -> None:
 
 def test_the_very_bytes_of_the_digest_are_kept(api: Api) -> None:
     answer = made(api)
+    statement = "SELECT payload::text FROM erpflow.erp_gst_returns WHERE id = %s"
     with api.database.transaction() as connection:
-        row = connection.execute("SELECT payload::text FROM erpflow.erp_gst_returns").fetchone()
+        row = connection.execute(statement, (answer["id"],)).fetchone()
     assert row is not None
     assert hashlib.sha256(row[0].encode()).hexdigest() == answer["payload_digest"]
     assert msgspec.json.decode(row[0]) == answer["payload"]

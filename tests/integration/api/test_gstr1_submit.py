@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
+from starlette.testclient import TestClient
 
 from erpflow.api.rights import Right
 from erpflow.services.gst import submitting
 from sandbox.gst_portal.portal import EVC_OTP, OTP
-from tests.calling import ALL, Api, serve
+from tests.calling import ALL, Api
 from tests.gst_bodies import sample_body
 from tests.gstr1 import MAHARASHTRA, OWN
-from tests.integration.conftest import Installation, Sandbox
+from tests.integration.conftest import Sandbox
 
 SECRET = "sandbox-gsp-secret"
 PAN = "AABCV1234M"
@@ -27,18 +27,19 @@ class Filer:
     """A company with its return at the API, and the portal's side door."""
 
     api: Api
+    client: TestClient
     sandbox: Sandbox
     account: str
     return_id: str = ""
 
     def generate(self, **more: Any) -> dict[str, Any]:
-        answer = self.api.client.post("/gst/gstr1/generate", json=sample_body() | more)
+        answer = self.client.post("/gst/gstr1/generate", json=sample_body() | more)
         assert answer.status_code == 201, answer.text
         self.return_id = answer.json()["id"]
         return dict(answer.json())
 
     def submit(self, **more: Any) -> Any:
-        return self.api.client.post("/gst/gstr1/submit", json={"return_id": self.return_id, **more})
+        return self.client.post("/gst/gstr1/submit", json={"return_id": self.return_id, **more})
 
     def went_on(self, **more: Any) -> dict[str, Any]:
         answer = self.submit(**more)
@@ -75,41 +76,39 @@ class Filer:
         return row
 
 
-@pytest.fixture
-def served(installation: Installation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    for name, value in installation.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(installation.home)
-    requests.post(f"{sandbox.url}/_sandbox/reset", json={"vendor": "gst_portal"}, timeout=10).raise_for_status()
-    yield from serve(installation.database)
-
-
-def connect(api: Api, sandbox: Sandbox, **settings: str) -> str:
+def connect(client: TestClient, sandbox: Sandbox, **settings: str) -> str:
     given = {"gstin": OWN, "username": "sandbox.karnataka", "mode": "plain"} | settings
     body = {
         "name": "portal", "system": "gst_portal", "url": f"{sandbox.url}/gst_portal", "login": "sandbox-gsp-client",
         "password": SECRET, "settings": given,
     }  # fmt: skip
-    answer = api.client.post("/api/erp/connections", json=body)
+    answer = client.post("/api/erp/connections", json=body)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
 
-@pytest.fixture
-def filer(served: Api, sandbox: Sandbox) -> Filer:
-    """With a generated return and a plain connection to a portal that works without delay."""
-    found = Filer(served, sandbox, connect(served, sandbox))
+def a_filer(api: Api, sandbox: Sandbox, **settings: str) -> Filer:
+    """A company of its own, with a generated return and a portal that works without delay."""
+    requests.post(f"{sandbox.url}/_sandbox/reset", json={"vendor": "gst_portal"}, timeout=10).raise_for_status()
+    client = api.as_key(api.key(*ALL, tenant_id=api.tenant(f"filer-{uuid4().hex[:8]}")))
+    found = Filer(api, client, sandbox, connect(client, sandbox, **settings))
     found.door("gst_portal/switches", polls=0)
     found.generate()
     return found
 
 
+@pytest.fixture
+def filer(shared_installation_api: Api, sandbox: Sandbox) -> Filer:
+    """With a connection in plain mode."""
+    return a_filer(shared_installation_api, sandbox)
+
+
 def test_the_connection_is_tried_without_sending_anybody_a_message(filer: Filer) -> None:
-    tried = filer.api.client.post(f"/api/erp/connections/{filer.account}/test").json()
+    tried = filer.client.post(f"/api/erp/connections/{filer.account}/test").json()
     assert (tried["success"], filer.asked("OTPREQUEST")) == (True, 0)
-    changed = filer.api.client.put(f"/api/erp/connections/{filer.account}", json={"password": "wrong"})
+    changed = filer.client.put(f"/api/erp/connections/{filer.account}", json={"password": "wrong"})
     assert changed.status_code == 200
-    tried = filer.api.client.post(f"/api/erp/connections/{filer.account}/test").json()
+    tried = filer.client.post(f"/api/erp/connections/{filer.account}/test").json()
     assert tried["success"] is False and "AUTH113" in tried["message"]
 
 
@@ -131,11 +130,9 @@ def test_a_wrong_otp_is_told_and_the_right_one_still_counts(filer: Filer) -> Non
 
 
 @pytest.mark.parametrize("mode", ["plain", "encrypted"])
-def test_a_return_is_saved_made_ready_and_filed(served: Api, sandbox: Sandbox, mode: str) -> None:
+def test_a_return_is_saved_made_ready_and_filed(shared_installation_api: Api, sandbox: Sandbox, mode: str) -> None:
     key = requests.get(f"{sandbox.url}/_sandbox/gst_portal/public-key", timeout=10).json()["public_key"]
-    filer = Filer(served, sandbox, connect(served, sandbox, mode=mode, public_key=key))
-    filer.door("gst_portal/switches", polls=0)
-    filer.generate()
+    filer = a_filer(shared_installation_api, sandbox, mode=mode, public_key=key)
     filer.sign_in()
     ready = filer.went_on(otp=OTP)
     assert (ready["state"], ready["differences"], ready["row_errors"], ready["arn"]) == ("ready_to_file", [], [], None)
@@ -245,7 +242,8 @@ def test_a_filing_that_never_arrived_can_be_made_again_after_a_while(filer: File
     assert filer.file().json()["state"] == "unknown"
     assert filer.went_on(file={"pan": PAN, "evc_otp": EVC_OTP})["state"] == "unknown"  # it may still be on its way
     with filer.api.database.transaction() as connection:
-        connection.execute("UPDATE erpflow.erp_gst_returns SET filing_at = filing_at - interval '3 minutes'")
+        statement = "UPDATE erpflow.erp_gst_returns SET filing_at = filing_at - interval '3 minutes' WHERE id = %s"
+        connection.execute(statement, (filer.return_id,))
     back = filer.went_on(file={"pan": PAN, "evc_otp": EVC_OTP})
     assert (back["state"], back["filing_by"]) == ("ready_to_file", None) and "did not arrive" in back["message"]
     assert filer.asked("RETFILE") == 0
@@ -258,11 +256,13 @@ def test_a_worker_that_was_killed_while_filing_leaves_it_to_be_looked_up(filer: 
     with filer.api.database.transaction() as connection:
         connection.execute(
             "UPDATE erpflow.erp_gst_returns SET state = 'unknown', filing_by = 'me', filing_at = now(), "
-            "claimed_until = now() + interval '1 minute', fence = fence + 1"
+            "claimed_until = now() + interval '1 minute', fence = fence + 1 WHERE id = %s",
+            (filer.return_id,),
         )
     assert filer.submit().json()["code"] == "already_running"
     with filer.api.database.transaction() as connection:
-        connection.execute("UPDATE erpflow.erp_gst_returns SET claimed_until = now() - interval '1 second'")
+        statement = "UPDATE erpflow.erp_gst_returns SET claimed_until = now() - interval '1 second' WHERE id = %s"
+        connection.execute(statement, (filer.return_id,))
     assert filer.went_on(file={"pan": PAN, "evc_otp": EVC_OTP})["state"] == "unknown"
     assert (filer.asked("RETTRACK"), filer.asked("RETFILE")) == (1, 0)
 
@@ -330,7 +330,7 @@ def test_a_return_goes_out_with_the_connection_of_its_gstin(filer: Filer) -> Non
 
 
 def test_returns_and_connections_of_others_are_not_there(filer: Filer) -> None:
-    stranger = filer.api.as_key(filer.api.key(*ALL, tenant_id=filer.api.tenant("acme")))
+    stranger = filer.api.as_key(filer.api.key(*ALL))
     answer = stranger.post("/gst/gstr1/submit", json={"return_id": filer.return_id})
     missing = stranger.post("/gst/gstr1/submit", json={"return_id": str(uuid4())})
     assert (answer.status_code, missing.status_code) == (404, 404)

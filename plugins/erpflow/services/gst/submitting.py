@@ -275,8 +275,8 @@ class Submitter:
         if signature.evc_otp is None:
             self._portal.request_evc_otp(session, pan=signature.pan)
             raise OtpNeeded(
-                "The GST portal has sent an EVC OTP to the signatory. Look at the sums, and send the same request again "
-                "with it as file.evc_otp: that files the return, for good.",
+                "The GST portal has sent an EVC OTP to the signatory. Look at the sums, and send the same request "
+                "again with it as file.evc_otp: that files the return, for good.",
                 code="evc_otp_needed",
             )
         if self._portal.summary(session, period=row.period).decode() != row.summary:
