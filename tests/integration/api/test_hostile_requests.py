@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 import schemathesis
@@ -37,12 +38,17 @@ def config() -> SchemathesisConfig:
     return found
 
 
-ACCOUNTS = {
+ACCOUNTS: dict[str, dict[str, Any]] = {
     "erpnext": {"login": "key", "password": "secret"},
     "metakocka": {"login": "16", "password": "secret"},
     "veekaart": {"password": "secret"},
     "sendgrid": {"password": "secret"},
     "msg91": {"password": "secret"},
+    "gst_portal": {
+        "login": "id",
+        "password": "secret",
+        "settings": {"gstin": "29AABCV1234M1Z5", "username": "someone"},
+    },
 }
 
 

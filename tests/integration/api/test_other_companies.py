@@ -20,6 +20,7 @@ from erpflow.api.app import API, ROUTERS, VENDOR_ROUTERS
 from erpflow.api.routers.sync_records import record_id
 from erpflow.vocabulary import DEFAULT_TENANT
 from tests.calling import ALL, Api
+from tests.gstr1 import OWN
 from tests.integration.api.test_veekaart_orders import order
 from tests.integration.api.test_webhooks import MADE, send
 from tests.integration.conftest import API_KEY, API_SECRET, Installation, Sandbox
@@ -45,6 +46,7 @@ KINDS = {
     "record": "record",
     "reject_id": "reject",
     "remote_id": "remote record",
+    "return_id": "return",
     "subscription_id": "subscription",
     "sync_config_id": "config",
     "webhook_id": "webhook",
@@ -68,6 +70,7 @@ SYSTEMS = {
     "/api/webhooks/veekaart": "veekaart",
     "/emails": "sendgrid",
     "/messages": "msg91",
+    "/gst": "gst_portal",
 }
 """Whose connection a vendor's route is about, by how its path begins; else ERPNext's."""
 
@@ -88,12 +91,15 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/emails/send"): EMAIL,
     ("POST", "/messages/sms"): SMS,
     ("POST", "/messages/whatsapp"): WHATSAPP,
+    ("POST", "/gst/gstr1/generate"): {"gstin": OWN, "period": "012026", "documents": []},
+    ("POST", "/gst/gstr1/submit"): {"return_id": "{return}"},
 }
-"""What else a request has to say to be valid; the others need nothing else."""
+"""What else a request has to say to be valid; the others need nothing else. `{return}`: the owner's id of that kind."""
 
 ASKS_OUTSIDE = re.compile(
     r"/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders|send|sms|whatsapp)$"
 )
+ASKS_OUTSIDE = re.compile(r"/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders|submit)$")
 """Endpoints that would turn to the vendor, or take an order: not asked by the owner here."""
 
 VALID = {*range(200, 400), 409}
@@ -269,6 +275,8 @@ def in_step(api: Api, connected: Installation, sandbox: Sandbox, config_ids: dic
         )["name"],
         **accounts(client, sandbox, "veekaart", "metakocka", "sendgrid", "msg91"),
         "message": str(connected.rows(UNKNOWN_MESSAGE)[0][0]),
+        **accounts(client, sandbox, "veekaart", "metakocka", "gst_portal"),
+        "return": made_return(client),
         "document": str(connected.rows(TIED_DOCUMENT)[0][0]),
     }
 
@@ -278,10 +286,19 @@ def accounts(client: TestClient, sandbox: Sandbox, *systems: str) -> dict[str, s
     made = {}
     for system in systems:
         body = {"name": system, "system": system, "url": f"{sandbox.url}/{system}", "password": "never-asked-for"}
-        answer = client.post(f"{API}/connections", json=body | ({} if system == "veekaart" else {"login": "16"}))
+        more: dict[str, Any] = {} if system == "veekaart" else {"login": "16"}
+        if system == "gst_portal":
+            more["settings"] = {"gstin": OWN, "username": "someone"}
+        answer = client.post(f"{API}/connections", json=body | more)
         assert answer.status_code == 201, answer.text
         made[system] = answer.json()["id"]
     return made
+
+
+def made_return(client: TestClient) -> str:
+    answer = client.post("/gst/gstr1/generate", json=BODIES["POST", "/gst/gstr1/generate"])
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
 
 
 def contest(connected: Installation, sandbox: Sandbox, tie: dict[str, Any]) -> None:
@@ -310,6 +327,7 @@ def ask(world: World, client: TestClient, one: Input, id_: str) -> Any:
     for name in re.findall(r"{(\w+)}", one.path):
         path = path.replace(f"{{{name}}}", id_ if name == one.name else world.ids[KINDS[name]])
     body, params = dict(BODIES.get((one.method, one.path), {})), {}
+    body = {name: world.ids[value[1:-1]] if str(value)[:1] == "{" else value for name, value in body.items()}
     if one.place == "query":
         params[one.name] = id_
     elif one.place == "body":
@@ -328,6 +346,7 @@ def test_another_companys_ids_are_as_good_as_none_and_the_owners_are_good(world:
     """In one test, since one of everything takes a while to make."""
     check_that_lists_are_empty(world)
     accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka", "sendgrid", "msg91")
+    accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka", "gst_portal")
     before, asked, wrong = world.untouched(), len(world.api.runs.asked), []
     for one in inputs():
         if not one.is_ours or one.kind is None:

@@ -60,6 +60,7 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("GET", "/api/metakocka/documents/unsynced"),
         ("GET", "/api/webhooks/erpnext/customers"),
         ("GET", "/api/webhooks/erpnext/setup"),
+        ("GET", "/gst/gstr1/{return_id}"),
     },
     Right.RUN: {
         ("POST", "/api/customers/sync"),
@@ -83,6 +84,8 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("POST", "/emails/send"),
         ("POST", "/messages/sms"),
         ("POST", "/messages/whatsapp"),
+        ("POST", "/gst/gstr1/generate"),
+        ("POST", "/gst/gstr1/submit"),
     },
     Right.RESOLVE: {
         ("POST", "/api/erp/conflicts/resolve"),
