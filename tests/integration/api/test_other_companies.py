@@ -327,7 +327,8 @@ def ask(world: World, client: TestClient, one: Input, id_: str) -> Any:
     for name in re.findall(r"{(\w+)}", one.path):
         path = path.replace(f"{{{name}}}", id_ if name == one.name else world.ids[KINDS[name]])
     body, params = dict(BODIES.get((one.method, one.path), {})), {}
-    body = {name: world.ids[value[1:-1]] if str(value)[:1] == "{" else value for name, value in body.items()}
+    named = {name: value[1:-1] for name, value in body.items() if isinstance(value, str) and value.startswith("{")}
+    body |= {name: world.ids[kind] for name, kind in named.items()}
     if one.place == "query":
         params[one.name] = id_
     elif one.place == "body":
