@@ -204,6 +204,19 @@ def test_a_session_that_ends_on_the_way_asks_for_an_otp_and_goes_on(filer: Filer
     assert filer.asked("RETSAVE") == 1
 
 
+@pytest.mark.parametrize("mode", ["plain", "encrypted"])
+def test_a_session_that_is_about_to_end_is_renewed_without_a_person(
+    shared_installation_api: Api, sandbox: Sandbox, mode: str
+) -> None:
+    key = requests.get(f"{sandbox.url}/_sandbox/gst_portal/public-key", timeout=10).json()["public_key"]
+    filer = a_filer(shared_installation_api, sandbox, mode=mode, public_key=key)
+    filer.door("gst_portal/switches", session_minutes=5)
+    filer.made_ready()
+    assert filer.asked("REFRESHTOKEN") == 0
+    assert filer.file().json()["state"] == "filed"
+    assert (filer.asked("REFRESHTOKEN"), filer.asked("OTPREQUEST")) == (2, 1)
+
+
 def test_a_lost_answer_to_a_save_is_sent_again(filer: Filer) -> None:
     filer.sign_in()
     filer.door("faults", kind="reset_after_commit", path="/gstr1", method="PUT", times=1)
