@@ -117,7 +117,7 @@ def test_a_gateway_that_gave_up_leaves_open_what_was_done(body: bytes, status: i
     assert isinstance(found, VendorUnavailable) and found.maybe_done
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": 1}', b'{"status_cd": {}}'])
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": 1}', b'{"status_cd": {}}', b'{"status_cd": "2"}'])
 def test_an_answer_to_a_write_that_cannot_be_read_leaves_open_what_was_done(body: bytes) -> None:
     found = judge(answer(body))
     assert isinstance(found, ProtocolError) and found.maybe_done
@@ -155,3 +155,28 @@ def test_requests_say_for_whom_they_are_and_never_show_the_secret() -> None:
 def test_a_mode_that_there_is_not_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"did you mean .plain"):
         GstPortal.auth(Account("https://gsp.example", "a", "b", {"mode": "plane"}))
+
+
+@pytest.mark.parametrize(
+    "sealed", [Sealed(msgspec.Raw(b'"x"')), Sealed(msgspec.Raw(b"7")), Sealed(msgspec.Raw(b'"eA=="'), "é", "é")]
+)
+def test_an_answer_that_is_not_encrypted_is_said_to_be_none(sealed: Sealed) -> None:
+    with pytest.raises(ProtocolError):
+        Encrypted("").open(sealed, SESSION)
+
+
+def test_an_hmac_that_is_no_text_of_base64_is_the_wrong_one() -> None:
+    members = envelope.sealed(b"{}", KEY) | {"hmac": "é"}
+    sealed = msgspec.json.decode(msgspec.json.encode(members), type=Sealed)
+    with pytest.raises(ProtocolError, match="HMAC"):
+        Encrypted("").open(sealed, SESSION)
+
+
+def test_a_session_key_of_another_length_is_refused_at_once() -> None:
+    sek = base64.b64encode(encrypt(b"short", KEY)).decode()
+    with pytest.raises(ProtocolError, match="5 bytes"):
+        Encrypted("").session_key(sek, pending=base64.b64encode(KEY).decode())
+
+
+def test_a_refusal_that_says_nothing_is_one() -> None:
+    assert isinstance(judge(answer(b'{"status_cd": 0, "error": null}')), PortalRefused)

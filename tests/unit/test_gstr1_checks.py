@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from erpflow.services.gst import gstin
-from erpflow.services.gst.gstr1.build import generate
+from erpflow.services.gst.gstr1.build import MOST_PROBLEMS, generate
 from erpflow.services.gst.gstr1.documents import (
     Books,
     Document,
@@ -309,3 +309,12 @@ def test_the_check_digit_of_known_numbers_is_right_and_of_every_other_last_sign_
 def test_two_signs_that_change_places_are_noticed() -> None:
     assert gstin.why_not("27AAPFU9039F1ZV") is not None
     assert gstin.why_not("27aapfu0939f1zv") is not None
+
+
+def test_of_thousands_of_problems_those_that_block_are_listed_first_and_the_rest_counted() -> None:
+    gaps = [replace(GOOD, number=f"G{n}/1") for n in range(3)] + [replace(GOOD, number=f"G{n}/3") for n in range(3)]
+    bad = [replace(GOOD, number=f"B{n}", place_of_supply="00") for n in range(MOST_PROBLEMS - 1)]
+    made = generate(Books(FILER, (*gaps, *bad)), today=TODAY)
+    assert len(made.problems) == MOST_PROBLEMS + 1 and len(made.left_out) == MOST_PROBLEMS - 1
+    assert [each.blocks for each in made.problems].index(False) == MOST_PROBLEMS - 1
+    assert made.problems[-1].message.startswith("2 more problems") and made.is_blocked

@@ -110,7 +110,10 @@ class Encrypted:
         return _text(key), {"app_key": _text(encrypt(key, _bytes(session.key)))}
 
     def session_key(self, sek: str, *, pending: str) -> str:
-        return _text(decrypt(_bytes(sek), _bytes(pending)))
+        key = decrypt(_bytes(sek), _bytes(pending))
+        if len(key) != KEY_BYTES:
+            raise ProtocolError(f"The GST portal's session key has {len(key)} bytes and not {KEY_BYTES}.")
+        return _text(key)
 
     def seal(self, data: bytes, session: PortalSession) -> dict[str, Any]:
         key, coded = _bytes(session.key), base64.b64encode(data)
@@ -123,7 +126,7 @@ class Encrypted:
             raise ProtocolError("The GST portal's answer is not encrypted. Is the connection's mode right?") from None
         key = decrypt(_bytes(sealed.rek), _bytes(session.key))
         coded = decrypt(_bytes(data), key)
-        if not hmac.compare_digest(_signed(coded, key), sealed.hmac):
+        if not hmac.compare_digest(_signed(coded, key).encode(), sealed.hmac.encode()):
             raise ProtocolError("The GST portal's answer does not carry the right HMAC: it is not used.")
         return _bytes(coded.decode("ascii", "replace"))
 

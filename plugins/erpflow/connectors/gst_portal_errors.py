@@ -52,7 +52,7 @@ class _Error(msgspec.Struct):
 
 class _Refusal(msgspec.Struct):
     status_cd: str | int
-    error: _Error = msgspec.field(default_factory=_Error)
+    error: _Error | None = None
 
 
 _REFUSAL: Final = msgspec.json.Decoder(_Refusal)
@@ -65,8 +65,9 @@ def judge(answer: Answer) -> ErpflowError | None:
     except UNREADABLE:
         said = None
     if said is not None and str(said.status_cd) == "0":
-        return refusal(answer, said.error.error_cd, said.error.message or said.error.error_msg)
-    if 200 <= answer.status < 300 and said is None:
+        error = said.error or _Error()
+        return refusal(answer, error.error_cd, error.message or error.error_msg)
+    if 200 <= answer.status < 300 and (said is None or str(said.status_cd) != "1"):
         return ProtocolError(
             f"The GST portal's answer to {answer.method} {answer.path} is none of its API. Check the connection's "
             "address and paths.",

@@ -133,3 +133,11 @@ def test_the_invoices_of_a_large_month_fit(api: Api) -> None:
     body["documents"] = [one | {"number": f"VK/{number}"} for number in range(10_000)]
     answer = api.client.post(GENERATE, json=body)
     assert answer.status_code == 201 and answer.json()["payload"]["b2cs"][0]["txval"] == 1_500_000
+
+
+def test_more_lines_than_a_return_may_have_are_refused(api: Api) -> None:
+    lines = [{"taxable_value": 1}] * 1_700
+    documents = [{"number": str(number), "date": "2026-01-19", "lines": lines} for number in range(60)]
+    answer = api.client.post(GENERATE, json=sample_body() | {"documents": documents})
+    assert (answer.status_code, answer.json()["field"]) == (422, "documents")
+    assert "102,000 lines are more than 100,000" in answer.json()["detail"]

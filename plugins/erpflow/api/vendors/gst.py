@@ -154,8 +154,9 @@ def generate_gstr1(request: Request, caller: Running, body: WantedReturn) -> Gst
     if body.connection_id is not None:
         connection_id = own_connection(around, caller, SYSTEM, body.connection_id).id
     books = body.books()
+    made = returns.made_of(books)
     with around.database.session(caller.tenant_id) as store:
-        row = returns.keep(store, caller.tenant_id, books, by=caller.name, connection_id=connection_id)
+        row = returns.keep(store, caller.tenant_id, books.filer, made, by=caller.name, connection_id=connection_id)
     return _shown(row)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from erpflow.api.bodies import Body
 from erpflow.services.gst.gstr1.documents import (
@@ -28,6 +28,7 @@ from erpflow.services.gst.gstr1.documents import (
 MOST_DOCUMENTS = 20_000
 MOST_LINES = 2_000
 MOST_SERIES = 500
+MOST_LINES_IN_ALL = 100_000
 
 Rupees = Annotated[Decimal, Field(max_digits=18, decimal_places=6)]
 Percent = Annotated[Decimal, Field(max_digits=7, decimal_places=3, ge=0)]
@@ -142,6 +143,14 @@ class WantedReturn(Body):
     quarterly: bool = False
     turnover_above_5_crore: bool = True
     connection_id: UUID | None = Field(default=None, description="The account at the portal it will be submitted with")
+
+    @field_validator("documents")
+    @classmethod
+    def _bounded(cls, documents: list[GstDocument]) -> list[GstDocument]:
+        lines = sum(len(each.lines) for each in documents)
+        if lines > MOST_LINES_IN_ALL:
+            raise ValueError(f"{lines:,} lines are more than {MOST_LINES_IN_ALL:,}, which is what one return may have")
+        return documents
 
     def books(self) -> Books:
         """What the return is made of."""

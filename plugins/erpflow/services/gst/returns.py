@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from erpflow.services.gst.gstr1.amounts import Amounts
 from erpflow.services.gst.gstr1.build import Return, generate
-from erpflow.services.gst.gstr1.documents import Books, Problem
+from erpflow.services.gst.gstr1.documents import Books, Filer, Problem
 from erpflow.services.gst.gstr1.totals import Total
 from erpflow.store import gst_returns
 from erpflow.store.gst_returns import GstReturn
@@ -26,14 +26,20 @@ def today_in_india(now: datetime | None = None) -> date:
     return (now or datetime.now(UTC)).astimezone(INDIA).date()
 
 
-def keep(store: Store, tenant_id: TenantId, books: Books, *, by: str, connection_id: str | None) -> GstReturn:
-    """Generate a return and keep it, with its problems if it has any."""
-    made = generate(books, today=today_in_india())
+def made_of(books: Books) -> Return:
+    """The return of documents, as of today."""
+    return generate(books, today=today_in_india())
+
+
+def keep(
+    store: Store, tenant_id: TenantId, filer: Filer, made: Return, *, by: str, connection_id: str | None
+) -> GstReturn:
+    """Keep a return, with its problems if it has any."""
     return gst_returns.add(
         store,
         tenant_id,
-        gstin=books.filer.gstin,
-        period=str(books.filer.period),
+        gstin=filer.gstin,
+        period=str(filer.period),
         payload=made.payload,
         digest=made.digest,
         totals=totals_shown(made),

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +17,9 @@ from erpflow.services.gst.gstr1.hsn_summary import hsn_rows
 from erpflow.services.gst.gstr1.issued import issue_rows, series_of, series_problems
 from erpflow.services.gst.gstr1.rows import declare, section_rows
 from erpflow.services.gst.gstr1.totals import Compared, Total, compared, count_of, totals_of
+
+MOST_PROBLEMS: Final = 2_000
+"""Nobody reads more at once, and a file of another kind sent by mistake would be nothing but problems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,19 @@ def generate(books: Books, *, today: date) -> Return:
         payload=encoded({"gstin": filer.gstin, "fp": str(filer.period), **sections}),
         sections=totals,
         compared=compared(declared, totals),
-        problems=tuple(sorted(problems, key=_problem_order)),
+        problems=_listed(sorted(problems, key=_problem_order)),
         left_out=tuple(sorted({each.number for each in documents if (each.kind, each.number) in blocked})),
         counts=count_of(documents),
     )
+
+
+def _listed(problems: list[Problem]) -> tuple[Problem, ...]:
+    """The first of many problems, those that block before the others, and how many more there are."""
+    if len(problems) <= MOST_PROBLEMS:
+        return tuple(problems)
+    first = sorted(problems, key=lambda problem: not problem.blocks)[:MOST_PROBLEMS]
+    more = f"{len(problems) - MOST_PROBLEMS:,} more problems are not listed. Correct these first."
+    return (*first, Problem(None, "documents", "more", more, blocks=False))
 
 
 def encoded(payload: dict[str, Any]) -> bytes:
