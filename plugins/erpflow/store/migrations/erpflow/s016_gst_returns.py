@@ -3,7 +3,7 @@
 from erpflow.store.migrate import run_script
 
 revision = "s016"
-down_revision = "s014"
+down_revision = "s015"
 branch_labels = None
 depends_on = None
 
