@@ -11,6 +11,7 @@ import requests
 from starlette.testclient import TestClient
 
 from erpflow.api.rights import Right
+from erpflow.connectors.gst_portal import GstPortal
 from erpflow.services.gst import submitting
 from sandbox.gst_portal.portal import EVC_OTP, OTP
 from tests.calling import ALL, Api
@@ -167,6 +168,18 @@ def test_a_portal_that_takes_its_time_is_asked_again_by_the_next_request(
     assert second["state"] == "saved" and "making it ready" in second["message"]
     assert filer.went_on()["state"] == "ready_to_file"
     assert filer.asked("RETSAVE") == 1 and filer.asked("RETNEWPTF") == 1
+
+
+def test_the_portal_is_asked_again_at_longer_and_longer_spans_and_not_for_ever(
+    filer: Filer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(GstPortal, "wait", lambda _, seconds: waits.append(seconds))
+    filer.door("gst_portal/switches", polls=3)
+    filer.sign_in()
+    assert filer.went_on(otp=OTP)["state"] == "saved"  # another 8 seconds would be more than 25
+    assert waits == [2, 4, 8, 2, 4]
+    assert filer.went_on()["state"] == "ready_to_file" and waits[5:] == []
 
 
 def test_rows_that_the_portal_refuses_are_kept_by_document_and_the_others_are_saved(
