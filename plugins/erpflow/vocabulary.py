@@ -170,6 +170,18 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
+class GstReturnState(StrEnum):
+    """How far a GST return came. `saving`: the portal works on it; `unknown`: it may have been filed, nobody knows."""
+
+    GENERATED = "generated"
+    SAVING = "saving"
+    SAVED = "saved"
+    SAVED_WITH_ERRORS = "saved_with_errors"
+    READY_TO_FILE = "ready_to_file"
+    FILED = "filed"
+    UNKNOWN = "unknown"
+
+
 class EventKind(StrEnum):
     """What is told to those who follow along: see the migration that makes `erp_events`."""
 

@@ -22,6 +22,7 @@ from erpflow.vocabulary import (
     Direction,
     EventType,
     FindingKind,
+    GstReturnState,
     SyncStatus,
 )
 
@@ -33,6 +34,8 @@ STATE_TABLES = {
     "erp_entity_sync_records",
     "erp_events",
     "erp_field_mappings",
+    "erp_gst_returns",
+    "erp_gst_sessions",
     "erp_messages",
     "erp_notifications",
     "erp_oauth_consents",
@@ -225,6 +228,7 @@ def test_a_schema_of_a_newer_erpflow_is_left_alone(empty_database: Database) -> 
         ("erp_notifications", "kind", CauseKind),
         ("erp_deliveries", "type", EventType),
         ("erp_deliveries", "state", DeliveryState),
+        ("erp_gst_returns", "state", GstReturnState),
         ("erp_subscriptions", "events", EventType),
     ],
 )

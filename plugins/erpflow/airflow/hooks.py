@@ -132,6 +132,55 @@ class VeeKaartHook(VendorHook):
     }
 
 
+class GstPortalHook(VendorHook):
+    """The GST portal by a GSP: the login is the client id, the password the client secret; a session needs an OTP."""
+
+    conn_type = "gst_portal"
+    hook_name = "GST portal"
+
+    FORM: ClassVar[dict[str, Any]] = {
+        "hidden-fields": ["schema", "port", "extra"],
+        "relabeling": {"host": "Address of the GSP", "login": "Client id", "password": "Client secret"},
+        "placeholders": {"host": "https://gsp.example.com/standard/gstn"},
+    }
+    FIELDS: ClassVar[dict[str, Any]] = {
+        "gstin": {
+            "label": "GSTIN",
+            "description": "The GSTIN this connection files for.",
+            "schema": {"type": "string"},
+        },
+        "username": {
+            "label": "User name",
+            "description": "Of the taxpayer at the GST portal.",
+            "schema": {"type": "string"},
+        },
+        "mode": {
+            "label": "Mode",
+            "description": "encrypted (if nothing is said), or plain for sandboxes of GSPs that take it.",
+            "schema": {"type": ["string", "null"], "enum": ["encrypted", "plain", None]},
+        },
+        "public_key": {
+            "label": "Certificate of the portal",
+            "description": "In PEM, as the GSP gives it. Needed unless the mode is plain.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "ip": {
+            "label": "User's address (ip-usr)",
+            "description": "Empty: 127.0.0.1.",
+            "schema": {"type": ["string", "null"]},
+        },
+        **{
+            name: {"label": label, "description": "Empty: as usual.", "schema": {"type": ["string", "null"]}}
+            for name, label in (
+                ("authenticate_path", "Path of authenticate"),
+                ("returns_path", "Path of returns"),
+                ("gstr1_path", "Path of GSTR-1"),
+                ("proceed_path", "Path of proceeding to file"),
+            )
+        },
+    }
+
+
 class SapB1Hook(VendorHook):
     """SAP Business One: a user of one company, signed in to its Service Layer with a session."""
 

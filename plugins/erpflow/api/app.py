@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from erpflow import __version__
-from erpflow.api.bounds import BoundedBodies
+from erpflow.api.bounds import LARGEST, BoundedBodies
 from erpflow.api.event_hub import EventHub
 from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
@@ -47,6 +47,7 @@ from erpflow.api.vendors import (
     customers,
     emails,
     erpnext_setup,
+    gst,
     metakocka,
     ocr,
     razorpay,
@@ -96,8 +97,12 @@ VENDOR_ROUTERS: dict[str, tuple[APIRouter, ...]] = {
     "/messages": (texts.router,),
     "/razorpay": (razorpay.router,),
     "/ocr": (ocr.router,),
+    "/gst": (gst.router,),
 }
 """What other systems call at paths of their own, by the prefix they are mounted at. Each has an OpenAPI of its own."""
+
+LARGEST_BODIES = {"/gst": 8 * 1024 * 1024}
+"""In bytes, where what comes is larger than elsewhere: the invoices of a month."""
 
 
 def create_app(surroundings: Surroundings) -> FastAPI:
@@ -107,7 +112,10 @@ def create_app(surroundings: Surroundings) -> FastAPI:
 
 def create_vendor_apps(surroundings: Surroundings) -> dict[str, FastAPI]:
     """The apps of VENDOR_ROUTERS, by the prefix each is to be mounted at."""
-    return {prefix: _app(f"erpflow {prefix}", surroundings, routers) for prefix, routers in VENDOR_ROUTERS.items()}
+    return {
+        prefix: _app(f"erpflow {prefix}", surroundings, routers, largest=LARGEST_BODIES.get(prefix, LARGEST))
+        for prefix, routers in VENDOR_ROUTERS.items()
+    }
 
 
 def mounted(surroundings: Surroundings) -> Starlette:
@@ -118,12 +126,12 @@ def mounted(surroundings: Surroundings) -> Starlette:
     return root
 
 
-def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter]) -> FastAPI:
+def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter], *, largest: int = LARGEST) -> FastAPI:
     app = FastAPI(
         title=title,
         version=__version__,
         redoc_url=None,
-        middleware=[Middleware(BoundedBodies)],
+        middleware=[Middleware(BoundedBodies, largest=largest)],
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
     )

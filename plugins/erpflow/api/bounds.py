@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from erpflow.api import problems
 
 LARGEST = 2 * 1024 * 1024
-"""Bytes. Source: API.md, webhooks; nothing else we take is larger."""
+"""Bytes. Source: API.md, webhooks; what takes more says so (`app.LARGEST_BODIES`)."""
 
 PATIENCE_S = 20.0
 """For a whole body; whoever dribbles longer holds a connection, not a worker."""

@@ -24,6 +24,7 @@ ENTRY_POINT_GROUP: Final = "erpflow.connectors"
 _BUILT_IN: Final = {
     "aws_textract": "erpflow.connectors.aws_textract:AwsTextract",
     "erpnext": "erpflow.connectors.erpnext:ErpNext",
+    "gst_portal": "erpflow.connectors.gst_portal:GstPortal",
     "metakocka": "erpflow.connectors.metakocka:Metakocka",
     "msg91": "erpflow.connectors.msg91:Msg91",
     "tally": "erpflow.connectors.tally:Tally",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from cryptography.fernet import Fernet
 
 from erpflow.store.database import URL_VARIABLE, Database
 from tests.calling import Api, serve
-from tests.integration.conftest import Installation
+from tests.integration.conftest import CONNECTION_TABLE, Installation
 from tests.integration.conftest import connected as connected  # fixtures of the folder above, for this one too
 from tests.integration.conftest import installation as installation
 from tests.integration.conftest import sandbox as sandbox
@@ -37,6 +38,19 @@ def shared_api(database: Database) -> Iterator[Api]:
     """The API of a database that the tests of one module share, each with a tenant of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(URL_VARIABLE, database.url)
+        yield from serve(database)
+
+
+@pytest.fixture(scope="module")
+def shared_installation_api(database: Database, make_database: Callable[[], Database]) -> Iterator[Api]:
+    """As `shared_api`, with what keeps secrets beside it: connections can be made."""
+    metadata = make_database()
+    with metadata.transaction() as connection:
+        connection.execute(CONNECTION_TABLE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(URL_VARIABLE, database.url)
+        patch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", metadata.url)
+        patch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
         yield from serve(database)
 
 

@@ -46,6 +46,11 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
     "veekaart": {"password": "secret"},
     "sendgrid": {"password": "secret"},
     "msg91": {"password": "secret"},
+    "gst_portal": {
+        "login": "id",
+        "password": "secret",
+        "settings": {"gstin": "29AABCV1234M1Z5", "username": "someone"},
+    },
 }
 
 

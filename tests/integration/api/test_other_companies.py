@@ -20,6 +20,7 @@ from erpflow.api.app import API, ROUTERS, VENDOR_ROUTERS
 from erpflow.api.routers.sync_records import record_id
 from erpflow.vocabulary import DEFAULT_TENANT
 from tests.calling import ALL, Api
+from tests.gstr1 import OWN
 from tests.integration.api.test_veekaart_orders import order
 from tests.integration.api.test_webhooks import MADE, send
 from tests.integration.conftest import API_KEY, API_SECRET, Installation, Sandbox
@@ -45,6 +46,7 @@ KINDS = {
     "record": "record",
     "reject_id": "reject",
     "remote_id": "remote record",
+    "return_id": "return",
     "subscription_id": "subscription",
     "sync_config_id": "config",
     "webhook_id": "webhook",
@@ -73,6 +75,7 @@ SYSTEMS = {
     "/messages": "msg91",
     "/ocr": "aws_textract",
     "/razorpay": "razorpay",
+    "/gst": "gst_portal",
 }
 """Whose connection a vendor's route is about, by how its path begins; else ERPNext's."""
 
@@ -95,12 +98,15 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/messages/whatsapp"): WHATSAPP,
     ("POST", "/ocr/analyze"): {"s3": {"bucket": "bills", "key": "one.pdf"}},
     ("POST", "/razorpay/subscriptions"): {"plan_id": "plan_00000000000000", "total_count": 1},
+    ("POST", "/gst/gstr1/generate"): {"gstin": OWN, "period": "012026", "documents": []},
+    ("POST", "/gst/gstr1/submit"): {"return_id": "{return}"},
 }
-"""What else a request has to say to be valid; the others need nothing else."""
+"""What else a request has to say to be valid; the others need nothing else. `{return}`: the owner's id of that kind."""
 
 ASKS_OUTSIDE = re.compile(
     r"^/(razorpay|ocr)/"
     r"|/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders|send|sms|whatsapp)$"
+    r"/(setup|status|test|test-connection|unsynced|preview|plan|authorize|import|orders|send|sms|whatsapp|submit)$"
 )
 """Endpoints that would turn to the vendor, or take an order: not asked by the owner here."""
 
@@ -276,7 +282,9 @@ def in_step(api: Api, connected: Installation, sandbox: Sandbox, config_ids: dic
             "/transform-templates", {"name": "ours", "level": "field", "definition": {"transform": "trim"}}
         )["name"],
         **accounts(client, sandbox, "veekaart", "metakocka", "sendgrid", "msg91", "razorpay", "aws_textract"),
+        **accounts(client, sandbox, "veekaart", "metakocka", "sendgrid", "msg91", "gst_portal"),
         "message": str(connected.rows(UNKNOWN_MESSAGE)[0][0]),
+        "return": made_return(client),
         "document": str(connected.rows(TIED_DOCUMENT)[0][0]),
     }
 
@@ -294,9 +302,20 @@ def accounts(client: TestClient, sandbox: Sandbox, *systems: str) -> dict[str, s
         body |= {} if system == "veekaart" else {"login": "16"}
         body |= {"settings": {"region": "eu-central-1"}} if system == "aws_textract" else {}
         answer = client.post(f"{API}/connections", json=body)
+        body = {"name": system, "system": system, "url": f"{sandbox.url}/{system}", "password": "never-asked-for"}
+        more: dict[str, Any] = {} if system == "veekaart" else {"login": "16"}
+        if system == "gst_portal":
+            more["settings"] = {"gstin": OWN, "username": "someone"}
+        answer = client.post(f"{API}/connections", json=body | more)
         assert answer.status_code == 201, answer.text
         made[system] = answer.json()["id"]
     return made
+
+
+def made_return(client: TestClient) -> str:
+    answer = client.post("/gst/gstr1/generate", json=BODIES["POST", "/gst/gstr1/generate"])
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
 
 
 def contest(connected: Installation, sandbox: Sandbox, tie: dict[str, Any]) -> None:
@@ -325,6 +344,8 @@ def ask(world: World, client: TestClient, one: Input, id_: str) -> Any:
     for name in re.findall(r"{(\w+)}", one.path):
         path = path.replace(f"{{{name}}}", id_ if name == one.name else world.ids[KINDS[name]])
     body, params = dict(BODIES.get((one.method, one.path), {})), {}
+    named = {name: value[1:-1] for name, value in body.items() if isinstance(value, str) and value.startswith("{")}
+    body |= {name: world.ids[kind] for name, kind in named.items()}
     if one.place == "query":
         params[one.name] = id_
     elif one.place == "body":
@@ -344,6 +365,7 @@ def test_another_companys_ids_are_as_good_as_none_and_the_owners_are_good(world:
     check_that_lists_are_empty(world)
     services = ("sendgrid", "msg91", "razorpay", "aws_textract")
     accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka", *services)
+    accounts(world.other, sandbox, "erpnext", "veekaart", "metakocka", "sendgrid", "msg91", "gst_portal")
     before, asked, wrong = world.untouched(), len(world.api.runs.asked), []
     for one in inputs():
         if not one.is_ours or one.kind is None:

@@ -62,6 +62,7 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("GET", "/api/webhooks/erpnext/setup"),
         ("GET", "/razorpay/subscriptions"),
         ("GET", "/razorpay/subscriptions/{subscription_id}"),
+        ("GET", "/gst/gstr1/{return_id}"),
     },
     Right.RUN: {
         ("POST", "/api/customers/sync"),
@@ -87,6 +88,8 @@ NEEDS: dict[Right, set[tuple[str, str]]] = {
         ("POST", "/messages/whatsapp"),
         ("POST", "/ocr/analyze"),
         ("POST", "/razorpay/subscriptions"),
+        ("POST", "/gst/gstr1/generate"),
+        ("POST", "/gst/gstr1/submit"),
     },
     Right.RESOLVE: {
         ("POST", "/api/erp/conflicts/resolve"),

@@ -3,7 +3,7 @@
 from erpflow.store.migrate import run_script
 
 revision = "s017"
-down_revision = "s015"
+down_revision = "s016"
 branch_labels = None
 depends_on = None
 
