@@ -36,7 +36,7 @@ class Direction(StrEnum):
     BIDIRECTIONAL = "bidirectional"
 
 
-class Conflict(StrEnum):
+class ConflictStrategy(StrEnum):
     """Who wins when both sides changed the same field since they last agreed."""
 
     LOCAL_WINS = "local_wins"

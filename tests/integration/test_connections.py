@@ -11,7 +11,7 @@ from erpflow.errors import AlreadyRunning, ConfigError, DatabaseUnavailable
 from erpflow.store import configs, connections, locks, tenants
 from erpflow.store.connections import ConnectionStatus
 from erpflow.store.database import Database, from_environment, translate_errors
-from erpflow.vocabulary import DEFAULT_TENANT, Conflict, Direction, SyncConfigId, TenantId
+from erpflow.vocabulary import DEFAULT_TENANT, ConflictStrategy, Direction, SyncConfigId, TenantId
 
 CONFIG = SyncConfigId("11111111-0000-0000-0000-000000000000")
 
@@ -103,7 +103,7 @@ def upsert(connection: psycopg.Connection[tuple[object, ...]], every: timedelta)
         shop.id,
         "customer",
         direction=Direction.PULL,
-        conflict=Conflict.REMOTE_WINS,
+        conflict=ConflictStrategy.REMOTE_WINS,
         every=every,
         mapping_path="erpnext/customer.yaml",
     )

@@ -17,7 +17,7 @@ from erpflow.store.migrate import steps, upgrade
 from erpflow.vocabulary import (
     DEFAULT_TENANT,
     CauseKind,
-    Conflict,
+    ConflictStrategy,
     DeliveryState,
     Direction,
     EventType,
@@ -220,8 +220,8 @@ def test_a_schema_of_a_newer_erpflow_is_left_alone(empty_database: Database) -> 
     ("table", "column", "words"),
     [
         ("erp_sync_configs", "direction", Direction),
-        ("erp_sync_configs", "conflict", Conflict),
-        ("erp_conflicts", "strategy", Conflict),
+        ("erp_sync_configs", "conflict", ConflictStrategy),
+        ("erp_conflicts", "strategy", ConflictStrategy),
         ("erp_sync_logs", "direction", Direction),
         ("erp_sync_logs", "status", SyncStatus),
         ("erp_reconciliation_findings", "kind", FindingKind),

@@ -10,7 +10,7 @@ import pytest
 from erpflow.errors import ConfigError
 from erpflow.mapping.load import examine_mapping, load_mapping
 from erpflow.sync.in_force import mapping_in_force
-from erpflow.vocabulary import Conflict, Deletes, Direction
+from erpflow.vocabulary import ConflictStrategy, Deletes, Direction
 
 FILE = """
 system: shop
@@ -43,7 +43,11 @@ def test_each_replaces_what_the_file_says_and_nothing_else(path: Path) -> None:
     overrides = {"fields": [EMAIL], "direction": "pull", "conflict": "manual", "deletes": "hard", "match_on": []}
     found = load_mapping(path, overrides=overrides)
     assert [spec.local for spec in found.fields] == ["email"]
-    assert (found.direction, found.conflict, found.deletes.pull) == (Direction.PULL, Conflict.MANUAL, Deletes.HARD)
+    assert (found.direction, found.conflict, found.deletes.pull) == (
+        Direction.PULL,
+        ConflictStrategy.MANUAL,
+        Deletes.HARD,
+    )
     assert (found.local.match_on, found.local.table, found.remote) == ((), plain.local.table, plain.remote)
 
 

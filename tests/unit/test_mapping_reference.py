@@ -17,7 +17,7 @@ from erpflow.mapping.model import Children, DeletesEachWay, FieldSpec, Local, Lo
 from erpflow.mapping.schema import schema_text
 from erpflow.mapping.templates import BatchTemplate, FieldTemplate, RecordTemplate, find_templates
 from erpflow.mapping.transforms import known_transforms, load_transforms
-from erpflow.vocabulary import Conflict, Deletes, Direction
+from erpflow.vocabulary import ConflictStrategy, Deletes, Direction
 from erpflow.yaml_files.part import Part
 from erpflow.yaml_files.reading import read_yaml
 
@@ -39,7 +39,7 @@ def test_the_page_names_every_key(part: type[Part]) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("words", [FieldType, Level, Only, OnMissing, Direction, Conflict, Deletes])
+@pytest.mark.parametrize("words", [FieldType, Level, Only, OnMissing, Direction, ConflictStrategy, Deletes])
 def test_the_page_names_every_word_a_key_takes(words: Any) -> None:
     assert not {word.value for word in words} - NAMED
 

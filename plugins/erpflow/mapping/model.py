@@ -34,7 +34,7 @@ from erpflow.mapping.forms import (
 from erpflow.mapping.kinds import FieldType, Only, OnMissing
 from erpflow.mapping.paths import Path, parse_path
 from erpflow.mapping.template_use import BatchUse, RecordUse, read_batch_use, read_record_use
-from erpflow.vocabulary import Conflict, Deletes, Direction, FieldConflict, FindDeletes, Operation
+from erpflow.vocabulary import ConflictStrategy, Deletes, Direction, FieldConflict, FindDeletes, Operation
 from erpflow.yaml_files.part import GIVEN_PATTERN, NAME_PATTERN, Part
 
 COMPILER_VERSION = 1
@@ -231,7 +231,7 @@ class Mapping(Part):
     remote: Remote
     local: Local
     direction: Direction = Direction.PULL
-    conflict: Conflict = Conflict.NEWEST_WINS
+    conflict: ConflictStrategy = ConflictStrategy.NEWEST_WINS
     deletes: Annotated[
         DeletesEachWay,
         BeforeValidator(_whole_or_each_way),

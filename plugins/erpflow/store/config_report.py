@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from erpflow.store.listing import Listing
-from erpflow.vocabulary import Conflict, ConnectionId, Direction
+from erpflow.vocabulary import ConflictStrategy, ConnectionId, Direction
 
 Connection = psycopg.Connection[Any]
 Row = dict[str, Any]
@@ -91,7 +91,7 @@ def insert(
     entity: str,
     *,
     direction: Direction,
-    conflict: Conflict,
+    conflict: ConflictStrategy,
     every: timedelta,
     enabled: bool,
     path: str,
@@ -119,7 +119,7 @@ def update(
     config_id: str,
     *,
     direction: Direction,
-    conflict: Conflict,
+    conflict: ConflictStrategy,
     every: timedelta,
     enabled: bool,
     overrides: Mapping[str, Any],

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from erpflow.errors import ConfigError, suggestion
-from erpflow.vocabulary import Conflict, ConnectionId, Direction, SyncConfigId, TenantId
+from erpflow.vocabulary import ConflictStrategy, ConnectionId, Direction, SyncConfigId, TenantId
 
 Connection = psycopg.Connection[Any]
 
@@ -25,7 +25,7 @@ class SyncConfig:
     connection_id: ConnectionId
     entity: str
     direction: Direction
-    conflict: Conflict
+    conflict: ConflictStrategy
     every: timedelta
     enabled: bool
     mapping_path: str
@@ -91,7 +91,7 @@ def upsert_config(
     entity: str,
     *,
     direction: Direction,
-    conflict: Conflict,
+    conflict: ConflictStrategy,
     every: timedelta,
     mapping_path: str,
 ) -> SyncConfig:
@@ -122,4 +122,4 @@ def set_enabled(connection: Connection, config_id: SyncConfigId, *, enabled: boo
 
 def _config(row: Any) -> SyncConfig:
     id_, tenant, connection_id, entity, direction, conflict, *rest = row
-    return SyncConfig(id_, tenant, connection_id, entity, Direction(direction), Conflict(conflict), *rest)
+    return SyncConfig(id_, tenant, connection_id, entity, Direction(direction), ConflictStrategy(conflict), *rest)

@@ -12,7 +12,7 @@ import psycopg
 
 from erpflow.errors import ConfigError
 from erpflow.vocabulary import (
-    Conflict,
+    ConflictStrategy,
     ConnectionId,
     Counts,
     Direction,
@@ -207,7 +207,7 @@ class SyncRun:
     as_of: datetime
     direction: Direction = Direction.PULL
     config_direction: Direction = Direction.PULL
-    conflict: Conflict = Conflict.NEWEST_WINS
+    conflict: ConflictStrategy = ConflictStrategy.NEWEST_WINS
     deletes_allowed: bool | None = None
     record_ids: tuple[str, ...] = ()
     overlap: timedelta = timedelta(0)
@@ -354,7 +354,7 @@ def load_run(connection: Connection, log_id: SyncLogId) -> SyncRun:
         started_at=started_at,
         direction=Direction(direction),
         config_direction=Direction(config_direction),
-        conflict=Conflict(conflict),
+        conflict=ConflictStrategy(conflict),
         deletes_allowed=allow,
         record_ids=tuple(ids),
         overlap=overlap,

@@ -26,7 +26,7 @@ from erpflow.store.sync_logs import SyncRun
 from erpflow.store.tracked import Tracked
 from erpflow.sync.merge import LOCAL, REMOTE, Rules, is_newer
 from erpflow.sync.planned import MOST_PLANNED, PlannedChange, planned_changes
-from erpflow.vocabulary import Conflict, ConflictKind, Counts, Deletes
+from erpflow.vocabulary import ConflictKind, ConflictStrategy, Counts, Deletes
 
 log = structlog.get_logger(__name__)
 
@@ -174,7 +174,7 @@ class PullDeletes:
             batch.gone_on_both_sides.append(gone.remote_id)
         elif not changed and gone.status != "frozen":
             batch.remove[gone.local_id] = gone
-        elif gone.status == "frozen" or self._run.conflict is Conflict.MANUAL:
+        elif gone.status == "frozen" or self._run.conflict is ConflictStrategy.MANUAL:
             batch.settled.append((gone.remote_id, "frozen", gone.gone_at))
             batch.conflicts.append(self._conflict(gone, changed, winner=None))
         elif self._local_wins(gone):
@@ -195,9 +195,9 @@ class PullDeletes:
         ]
 
     def _local_wins(self, gone: Gone) -> bool:
-        if self._run.conflict is Conflict.NEWEST_WINS:
+        if self._run.conflict is ConflictStrategy.NEWEST_WINS:
             return is_newer(gone.local_modified_at, gone.gone_at)
-        return self._run.conflict is Conflict.LOCAL_WINS
+        return self._run.conflict is ConflictStrategy.LOCAL_WINS
 
     def _conflict(self, gone: Gone, changed: Sequence[str], *, winner: str | None) -> NewConflict:
         ours, agreed = gone.pushed or {}, gone.agreed_local or {}

@@ -8,7 +8,7 @@ from decimal import Decimal
 from erpflow.store.conflicts import NewConflict
 from erpflow.store.two_way import Compared, Merged
 from erpflow.sync.merge import LOCAL, REMOTE, Decision, Rules, Sides, is_newer, merge, plain
-from erpflow.vocabulary import Conflict, ConflictKind, Deletes
+from erpflow.vocabulary import ConflictKind, ConflictStrategy, Deletes
 
 DELETED_HERE = "deleted here"
 """Why a record is ignored: the row was deleted here, and the vendor's record stays as it is."""
@@ -19,7 +19,7 @@ class PullMerge:
     """Decides one record. `strategy` is the config's, `push_deletes` what a row deleted here does at the vendor."""
 
     rules: Rules
-    strategy: Conflict
+    strategy: ConflictStrategy
     push_deletes: Deletes
 
     def __call__(self, record: Compared) -> Merged:
@@ -96,7 +96,7 @@ class PullMerge:
         if not changed:
             return Merged(record.number, "skip", "same", status="gone")
         kind, what = ConflictKind.LOCAL_DELETED_REMOTE_UPDATED, f"Deleted here, {', '.join(changed)} changed there"
-        if self.strategy is Conflict.MANUAL:
+        if self.strategy is ConflictStrategy.MANUAL:
             conflict = self._new(record, kind, None, f"{what}: waits for a person.")
             return Merged(record.number, "skip", "conflict", status="frozen", conflict=conflict)
         if self._our_delete_wins(record):
@@ -106,9 +106,9 @@ class PullMerge:
         return self._restored(record, counted="conflict", conflict=conflict)
 
     def _our_delete_wins(self, record: Compared) -> bool:
-        if self.strategy is Conflict.NEWEST_WINS:  # a row that is gone has no clock; one that is marked has
+        if self.strategy is ConflictStrategy.NEWEST_WINS:  # a row that is gone has no clock; one that is marked has
             return record.is_deleted and is_newer(record.local_modified_at, record.remote_modified_at)
-        return self.strategy is Conflict.LOCAL_WINS
+        return self.strategy is ConflictStrategy.LOCAL_WINS
 
     def _tombstone(self, record: Compared) -> Merged:
         """A record that was deleted is listed by the vendor by a run that began later: it was restored there."""

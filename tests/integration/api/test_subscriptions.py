@@ -10,7 +10,7 @@ import pytest
 from erpflow.api.rights import Right
 from erpflow.store import configs, connections, sync_logs
 from erpflow.store.sync_logs import OpenRequest
-from erpflow.vocabulary import Conflict, Direction, Window
+from erpflow.vocabulary import ConflictStrategy, Direction, Window
 from tests.calling import Api
 
 NEW = {"url": "https://hooks.example/erpflow", "events": ["sync.failed", "sync.completed"]}
@@ -30,7 +30,7 @@ def a_sync_ends(api: Api) -> None:
     with api.database.transaction() as store:
         connection = connections.add_connection(store, "shop", system="erpnext")
         config = configs.upsert_config(
-            store, connection.id, "customer", direction=Direction.PULL, conflict=Conflict.NEWEST_WINS,
+            store, connection.id, "customer", direction=Direction.PULL, conflict=ConflictStrategy.NEWEST_WINS,
             every=timedelta(minutes=30), mapping_path="erpnext/customer.yaml",
         )  # fmt: skip
         log_id = sync_logs.open_log(store, config.id, OpenRequest(kind="full", window=Window()))

@@ -18,7 +18,7 @@ from erpflow.api.problems import ApiError
 from erpflow.api.surroundings import Surroundings, surroundings_of
 from erpflow.services.sync_configs import Checked, check_mapping
 from erpflow.store import config_report
-from erpflow.vocabulary import Conflict, Direction
+from erpflow.vocabulary import ConflictStrategy, Direction
 
 router = APIRouter(tags=["sync configs"], route_class=IdempotentRoute)
 
@@ -34,7 +34,7 @@ class MappingOverrides(Body):
 
     fields: Fields | None = None
     direction: Direction | None = None
-    conflict: Conflict | None = None
+    conflict: ConflictStrategy | None = None
     deletes: str | dict[str, str] | None = None
     match_on: list[str] | None = Field(default=None, max_length=20)
 
@@ -72,7 +72,7 @@ class FieldMappings(Answer):
     local_table: str | None
     remote_object: str | None
     direction: Direction
-    conflict: Conflict
+    conflict: ConflictStrategy
     deletes: dict[str, Any] | str | None
     match_on: list[str]
     fields: list[dict[str, Any]]

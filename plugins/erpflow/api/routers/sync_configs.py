@@ -25,7 +25,7 @@ from erpflow.mapping.model import Mapping
 from erpflow.mapping.templates import Kept
 from erpflow.services.sync_configs import check_mapping
 from erpflow.store import config_report, connections, listing, templates
-from erpflow.vocabulary import Conflict, ConnectionId, Direction, SyncStatus
+from erpflow.vocabulary import ConflictStrategy, ConnectionId, Direction, SyncStatus
 
 router = APIRouter(tags=["sync configs"], route_class=IdempotentRoute)
 
@@ -58,7 +58,7 @@ class NewSyncConfig(Body):
     connection_id: UUID
     entity: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
     direction: Direction | None = None
-    conflict: Conflict | None = CONFLICT(default=None)
+    conflict: ConflictStrategy | None = CONFLICT(default=None)
     every: Every | None = EVERY(default=None)
     enabled: bool = True
 
@@ -67,7 +67,7 @@ class SyncConfigChange(Body):
     """What is to be another; the rest stays."""
 
     direction: Direction | None = None
-    conflict: Conflict | None = CONFLICT(default=None)
+    conflict: ConflictStrategy | None = CONFLICT(default=None)
     every: Every | None = EVERY(default=None)
     enabled: bool | None = None
 
@@ -101,7 +101,7 @@ class SyncConfig(Answer):
     local_table: str | None
     remote_object: str | None
     direction: Direction
-    conflict: Conflict
+    conflict: ConflictStrategy
     every: timedelta
     enabled: bool
     mapping_path: str
