@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Timer
 
 import pytest
 
@@ -55,6 +56,27 @@ def test_a_vendor_who_often_loses_the_answer_gets_every_record_once(shop: TwoWay
     shop.vendor.before_write = shop.vendor.after_write = lambda change: None
     assert shop.pull().counts == Counts(read=1_000, unchanged=1_000)
     assert shop.push().counts == Counts()
+
+
+def test_a_request_that_arrives_when_its_sender_is_gone_is_waited_for(
+    shop: TwoWayShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long after the attempt was recorded: what counts is since when nobody sends any more."""
+    monkeypatch.setattr(push_settle, "GRACE", timedelta(seconds=0.5))
+    shop.do(MANY.format(1))
+    late: list[Timer] = []
+
+    def break_off(change: Change) -> None:
+        shop.vendor.before_write = lambda change: None
+        shop.do("UPDATE erpflow.erp_push_attempts SET sent_at = sent_at - interval '1 hour'")
+        late.append(Timer(0.1, shop.vendor.put, kwargs=dict(change.values)))
+        late[0].start()
+        raise VendorUnavailable("the connection broke")
+
+    shop.vendor.before_write = break_off
+    shop.push()
+    late[0].join()
+    assert by_email(shop) == {"1@x.y": 1}
 
 
 @pytest.mark.parametrize("operation", ["create", "update", "delete"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -32,8 +32,9 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 200
 GRACE = timedelta(seconds=3)
-"""How long after it was sent an attempt is looked up at the earliest: a vendor may still be busy with a request whose
-sender has died."""
+"""How long attempts that were left open are let rest before they are looked up: a vendor may still be busy with a
+request whose sender has died. It counts from when nobody sends any more, not from when an attempt was recorded: the
+last request of a batch may leave long after that, and its sender may have died in that very moment."""
 
 
 class Settler:
@@ -49,7 +50,6 @@ class Settler:
         recorder: PushRecorder,
         *,
         sleep: Callable[[float], None] = time.sleep,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._run = run
         self._mapping = mapping
@@ -58,13 +58,15 @@ class Settler:
         self._connection = connection
         self._vendor = vendor
         self._recorder = recorder
-        self._sleep, self._now = sleep, now
+        self._sleep = sleep
 
     def settle_all(self) -> Settlement:
         """Settle every open attempt. Raises what the vendor's connector raises; what is settled by then stays."""
-        total = Settlement()
+        total, has_rested = Settlement(), False
         while open_ones := attempts.unsettled(self._connection, self._run.config_id, limit=AT_ONCE):
-            self._wait(open_ones)
+            if not has_rested:  # whoever sent them is gone: we hold the push lock
+                self._sleep(GRACE.total_seconds())
+                has_rested = True
             results = self._look_up(open_ones)
             settlement = self._recorder.settle(open_ones, results, self._vendor)
             self._recorder.record(settlement, token=None)
@@ -76,13 +78,6 @@ class Settler:
             if settlement.unknown:
                 break
         return total
-
-    def _wait(self, open_ones: Sequence[Attempt]) -> None:
-        youngest = max((attempt.sent_at for attempt in open_ones if attempt.sent_at is not None), default=None)
-        if youngest is not None:
-            left = (youngest + GRACE - self._now()).total_seconds()
-            if left > 0:
-                self._sleep(min(left, GRACE.total_seconds()))
 
     def _look_up(self, open_ones: Sequence[Attempt]) -> list[WriteResult]:
         known = [attempt.remote_id for attempt in open_ones if attempt.remote_id is not None]
