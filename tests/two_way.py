@@ -192,7 +192,7 @@ class TwoWayConnector(ShopConnector):
         for change in changes:
             try:
                 self.vendor.before_write(change)
-                result = self._one(change)
+                result = self.write_one(change)
                 self.vendor.after_write(change)
             except VendorUnavailable as error:
                 if not error.maybe_done and not results:
@@ -203,7 +203,8 @@ class TwoWayConnector(ShopConnector):
             results.append(result)
         return results
 
-    def _one(self, change: Change) -> WriteResult:
+    def write_one(self, change: Change) -> WriteResult:
+        """What the vendor makes of one request."""
         vendor = self.vendor
         with vendor.lock:
             known = vendor.records.get(change.remote_id or "")
@@ -228,15 +229,16 @@ class TwoWayConnector(ShopConnector):
 
 
 def refused(vendor: Vendor, change: Change) -> FieldProblem | None:
-    """The vendor's own rules: no negative limit, and a tax number belongs to one record."""
+    """The vendor's own rules: no negative limit; an origin, and the phone "unique", belong to one record."""
     limit = change.values.get("limit")
     if limit is not None and Decimal(str(limit)) < 0:
         return FieldProblem("limit", "negative", "limit must not be negative", str(limit))
-    phone = change.values.get("phone")
-    taken = phone == "unique" and any(
-        record.get("phone") == phone and name != change.remote_id for name, record in vendor.records.items()
-    )
-    return FieldProblem("phone", "duplicate", "another customer has this phone", str(phone)) if taken else None
+    for name, value in (("origin", change.values.get("origin")), ("phone", change.values.get("phone"))):
+        is_unique = value is not None and (name == "origin" or value == "unique")
+        others = (record for remote_id, record in vendor.records.items() if remote_id != change.remote_id)
+        if is_unique and any(record.get(name) == value for record in others):
+            return FieldProblem(name, "duplicate", f"another customer has this {name}", str(value))
+    return None
 
 
 def merged(known: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

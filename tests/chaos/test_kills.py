@@ -39,6 +39,7 @@ FAULTS = (
     ("status", {"path": "^/erpnext/api/", "probability": 0.02, "status": 503}),
     ("truncate", {"method": "GET", "path": "^/erpnext/api/resource", "probability": 0.02}),
     ("latency", {"path": "^/erpnext/api/", "probability": 0.3, "seconds": 0.1}),
+    ("latency", {"method": "POST", "path": WRITES, "probability": 0.1, "seconds": 2}),
 )
 
 LOGS = """

@@ -124,10 +124,10 @@ class Installation:
                 structlog.reset_defaults()
         return Ended(status, out.getvalue(), err.getvalue())
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start `erpflow …` and leave it running."""
+    def start(self, *words: str, code: str = "from erpflow.cli import main; main()") -> subprocess.Popen[str]:
+        """Start `erpflow …`, or other code in its place, and leave it running."""
         return subprocess.Popen(
-            [sys.executable, "-c", "from erpflow.cli import main; main()", *words],
+            [sys.executable, "-c", code, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -135,6 +135,23 @@ def test_a_stopped_sync_closes_its_log_and_the_next_run_finishes_the_work(
     assert connected.rows(COUNTS) == [(True, "completed", "cli"), (True, "partial", "cli")]
 
 
+STOPPED_AS_A_QUERY_LEAVES = """
+from erpflow.cli.terminal import quiet_logs
+from erpflow.services.installation import database
+
+quiet_logs(debug=False)
+with database().session() as connection, connection.transaction():
+    connection.pgconn.send_query(b"SELECT pg_sleep(60)")
+    raise KeyboardInterrupt
+"""
+
+
+def test_a_signal_between_a_query_and_its_answer_says_nothing_of_the_driver(connected: Installation) -> None:
+    _, err = connected.start(code=STOPPED_AS_A_QUERY_LEAVES).communicate(timeout=30)
+    assert err.startswith("Traceback (most recent call last):"), err
+    assert err.rstrip().endswith("KeyboardInterrupt")
+
+
 def test_a_preview_of_live_records_writes_nothing(connected: Installation) -> None:
     path = str(connected.mappings / "erpnext" / "order.yaml")
     ended = connected.run("mapping", "preview", path, "--connection", "demo", "--limit", "3")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier, Timer
 
 import pytest
 
-from erpflow.connectors.base import Change
+from erpflow.connectors.base import Change, Outcome
 from erpflow.errors import AlreadyRunning, ConfigError, VendorUnavailable
 from erpflow.store import attempts, locks
 from erpflow.store.database import Database
@@ -28,6 +28,30 @@ MANY = "INSERT INTO app.customers (name, email) SELECT 'Customer ' || n, n || '@
 def shop(fresh_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TwoWayShop:
     monkeypatch.setattr(push_settle, "GRACE", push_settle.GRACE * 0)
     return TwoWayShop(fresh_database, tmp_path)
+
+
+def once(shop: TwoWayShop, do: Callable[[Change], None]) -> Callable[[Change], None]:
+    """Do it at the next write, and at no later one."""
+
+    def hook(change: Change) -> None:
+        shop.vendor.before_write = shop.vendor.after_write = lambda change: None
+        do(change)
+
+    return hook
+
+
+def leave_open(shop: TwoWayShop, *, when: str = "before") -> None:
+    """A push that is killed before its first write, or after it."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(_change: Change) -> None:
+        raise Killed
+
+    setattr(shop.vendor, f"{when}_write", once(shop, kill))
+    with pytest.raises(Killed):
+        shop.push()
 
 
 def by_email(shop: TwoWayShop) -> Counter[str]:
@@ -77,6 +101,82 @@ def test_a_request_that_arrives_when_its_sender_is_gone_is_waited_for(
     shop.push()
     late[0].join()
     assert by_email(shop) == {"1@x.y": 1}
+
+
+@pytest.mark.parametrize("arrives", ["before", "after"])
+def test_a_request_that_arrives_when_it_was_looked_for_in_vain_makes_no_second_record(
+    shop: TwoWayShop, arrives: str
+) -> None:
+    """However long a vendor is busy with it: what is sent again carries the same external id, and that is unique."""
+    shop.do(MANY.format(1))
+    first: list[Change] = []
+
+    def arrive(_change: Change) -> None:
+        late = TwoWayConnector(shop.vendor).write_one(first[0])
+        assert late.outcome is (Outcome.DONE if arrives == "before" else Outcome.REJECTED)
+
+    def break_off(change: Change) -> None:
+        first.append(change)
+        shop.do("UPDATE app.customers SET city = 'Pune'")
+        shop.vendor.before_write = lambda change: None
+        setattr(shop.vendor, f"{arrives}_write", once(shop, arrive))
+        raise VendorUnavailable("the connection broke")
+
+    shop.vendor.before_write = break_off
+    assert shop.push().counts == Counts(read=1, created=1)
+    assert by_email(shop) == {"1@x.y": 1}
+    assert shop.rows("SELECT operation, state FROM erpflow.erp_push_attempts") == [("create", "succeeded")]
+    assert shop.pull().counts == Counts(read=1, unchanged=1)
+    assert shop.push().counts == Counts(read=1, updated=1)  # the row changed since the first request
+    assert [record["address"] for record in shop.vendor.records.values()] == [{"city": "Pune"}]
+    assert shop.push().counts == Counts()
+
+
+def test_what_is_sent_again_and_refused_for_another_reason_is_the_rows_reject(shop: TwoWayShop) -> None:
+    shop.do("INSERT INTO app.customers (name, email, credit_limit) VALUES ('A', '1@x.y', -1)")
+
+    def break_off(_change: Change) -> None:
+        raise VendorUnavailable("the connection broke")
+
+    shop.vendor.before_write = once(shop, break_off)
+    assert shop.push().counts == Counts(read=1, rejected=1)
+    assert shop.vendor.records == {}
+    assert shop.rows("SELECT stage, problems->0->>'field' FROM erpflow.erp_rejects") == [("vendor", "limit")]
+
+
+def test_while_the_vendor_does_not_take_what_is_sent_again_it_stays_open(shop: TwoWayShop) -> None:
+    shop.do(MANY.format(1))
+
+    def lose(_change: Change) -> None:
+        raise VendorUnavailable("504 Gateway Time-out")
+
+    shop.vendor.before_write = lose
+    with pytest.raises(VendorUnavailable, match="it is still not known whether 1 writes arrived"):
+        shop.push()
+    assert shop.rows("SELECT state FROM erpflow.erp_push_attempts") == [("unknown",)]
+    shop.vendor.before_write = lambda change: None
+    shop.push()
+    assert by_email(shop) == {"1@x.y": 1}
+
+
+def test_nothing_is_sent_again_that_the_mapping_does_not_create_any_more(shop: TwoWayShop) -> None:
+    shop.do(MANY.format(1))
+    leave_open(shop)
+    shop.use(shop.mappings["customer"].replace("every: 1h", "every: 1h\nwrites: [update]"))
+    shop.push()
+    assert shop.vendor.records == {}
+    assert shop.rows("SELECT state FROM erpflow.erp_push_attempts") == [("superseded",)]
+
+
+def test_a_dry_run_sends_nothing_again(shop: TwoWayShop) -> None:
+    shop.do(MANY.format(1))
+    leave_open(shop)
+    for direction in ("push", "pull"):
+        log_id = shop.logs("customer", direction=direction, dry_run=True)[direction]
+        assert shop.push_job(log_id).settle_open()
+    assert shop.pull(dry_run=True).counts == Counts()
+    assert shop.vendor.records == {}
+    assert shop.rows("SELECT state FROM erpflow.erp_push_attempts") == [("sent",)]
 
 
 @pytest.mark.parametrize("operation", ["create", "update", "delete"])
@@ -130,9 +230,12 @@ def test_a_vendor_who_is_down_fails_the_push_and_the_next_try_goes_on(shop: TwoW
 
     shop.vendor.before_write = down
     log_id = shop.logs("customer", direction="push")["push"]
-    with pytest.raises(VendorUnavailable, match="120 rows are not sent"):
+    with pytest.raises(VendorUnavailable, match="it is still not known whether 3 writes arrived"):
         shop.push_job(log_id).run_whole()
-    assert shop.rows("SELECT DISTINCT state FROM erpflow.erp_push_attempts") == [("superseded",)]
+    assert shop.rows("SELECT state, count(*) FROM erpflow.erp_push_attempts GROUP BY state ORDER BY state") == [
+        ("superseded", 117),
+        ("unknown", 3),
+    ]
     shop.vendor.before_write = lambda change: None
     shop.push_job(log_id).load()
     assert finish(shop.database, log_id).counts == Counts(read=120, created=120)
@@ -142,23 +245,12 @@ def test_a_vendor_who_is_down_fails_the_push_and_the_next_try_goes_on(shop: TwoW
 def test_what_a_killed_push_had_created_is_no_stranger_to_the_next_pull(shop: TwoWayShop) -> None:
     """The worker died between the vendor's commit and our own: the next run settles that before it reads."""
     shop.do(MANY.format(3))
-
-    class Killed(BaseException):
-        pass
-
-    def kill(_change: Change) -> None:
-        raise Killed
-
-    shop.vendor.after_write = kill
-    log_id = shop.logs("customer", direction="push")["push"]
-    with pytest.raises(Killed):
-        shop.push_job(log_id).run_whole()
+    leave_open(shop, when="after")
     assert len(shop.vendor.records) == 1
     assert shop.rows("SELECT state, count(*) FROM erpflow.erp_push_attempts GROUP BY state") == [("sent", 3)]
 
-    shop.vendor.after_write = lambda change: None
     shop.push_job(shop.logs("customer", direction="push")["push"]).settle_open()
-    assert shop.pull().counts == Counts(read=1, unchanged=1)
+    assert shop.pull().counts == Counts(read=3, unchanged=3)
     shop.push()
     assert set(by_email(shop).values()) == {1}
     assert len(shop.vendor.records) == 3
@@ -168,17 +260,8 @@ def test_what_a_killed_push_had_created_is_no_stranger_to_the_next_pull(shop: Tw
 def test_what_a_killed_push_may_have_created_is_looked_for_all_at_once(
     shop: TwoWayShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    def kill(_change: Change) -> None:
-        raise Killed
-
     shop.do(MANY.format(50))
-    shop.vendor.after_write = kill
-    with pytest.raises(Killed):
-        shop.push_job(shop.logs("customer", direction="push")["push"]).run_whole()
-
+    leave_open(shop, when="after")
     asked: list[int] = []
     find = TwoWayConnector.find
 
@@ -189,8 +272,8 @@ def test_what_a_killed_push_may_have_created_is_looked_for_all_at_once(
     monkeypatch.setattr(TwoWayConnector, "find", counted)
     shop.push_job(shop.logs("customer", direction="push")["push"]).settle_open()
     assert asked == [50]
-    states = dict(shop.rows("SELECT state, count(*) FROM erpflow.erp_push_attempts GROUP BY state"))
-    assert states == {"succeeded": 1, "superseded": 49}
+    assert shop.rows("SELECT state, count(*) FROM erpflow.erp_push_attempts GROUP BY state") == [("succeeded", 50)]
+    assert [set(by_email(shop).values()), len(shop.vendor.records)] == [{1}, 50]
 
 
 def test_a_late_result_of_a_push_that_was_overtaken_is_refused(shop: TwoWayShop) -> None:

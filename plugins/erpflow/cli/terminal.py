@@ -16,6 +16,8 @@ def quiet_logs(*, debug: bool) -> None:
     import structlog
 
     *before, _ = structlog.get_config()["processors"]
+    # It warns of a rollback that fails on the way out of an error. That error is told; the server rolls back alone.
+    logging.getLogger("psycopg").setLevel(logging.WARNING if debug else logging.ERROR)
     structlog.configure(
         processors=[*before, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.ERROR),

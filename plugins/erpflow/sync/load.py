@@ -131,7 +131,7 @@ class Loader:
     def _must_wait(self, connection: Connection) -> bool:
         """Whether a push has writes whose outcome is not known: what they made would be taken for strangers (6)."""
         run = self._run
-        if not run.is_two_way or not attempts.unsettled(connection, run.config_id, limit=1):
+        if run.dry_run or not run.is_two_way or not attempts.unsettled(connection, run.config_id, limit=1):
             return False
         if not locks.is_pushing(connection, run.config_id):
             raise UnsettledWrites(

@@ -1,8 +1,10 @@
 """Attempts whose outcome nobody knows: looked up at the vendor before anything is sent again (invariant 5).
 
-A create is found by the external id that it carried, or by its natural key; a vendor that takes an idempotency key is
-simply sent the same again. Of an update the record is read: it is done when the fields that were sent are what was
-sent, give or take what a vendor does to values (trims, re-cases, rounds). A delete is done when the record is gone.
+A create is found by the external id that it carried, or by its natural key. One that carried an external id and is not
+found is sent the same again, with the same id in it: should the first request arrive after all, however late, the
+vendor's unique field lets one of the two in. So is one whose vendor takes an idempotency key, without a look-up. Of an
+update the record is read: it is done when the fields that were sent are what was sent, give or take what a vendor does
+to values (trims, re-cases, rounds). A delete is done when the record is gone.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from erpflow.store import acknowledge, attempts
 from erpflow.store.attempts import Attempt
 from erpflow.store.pull import Connection
 from erpflow.store.sync_logs import SyncRun
+from erpflow.sync.allowed import allowed_writes
 from erpflow.sync.echo import is_echo
 from erpflow.sync.natural_key import NaturalKey
 from erpflow.sync.push_map import decode
@@ -35,6 +38,9 @@ GRACE = timedelta(seconds=3)
 """How long attempts that were left open are let rest before they are looked up: a vendor may still be busy with a
 request whose sender has died. It counts from when nobody sends any more, not from when an attempt was recorded: the
 last request of a batch may leave long after that, and its sender may have died in that very moment."""
+
+STALLS = 3
+"""How often what is open may stay so, all of it, before the vendor counts as down."""
 
 
 class Settler:
@@ -62,20 +68,21 @@ class Settler:
 
     def settle_all(self) -> Settlement:
         """Settle every open attempt. Raises what the vendor's connector raises; what is settled by then stays."""
-        total, has_rested = Settlement(), False
+        total, stalled, must_rest = Settlement(), 0, True  # whoever sent them is gone: we hold the push lock
         while open_ones := attempts.unsettled(self._connection, self._run.config_id, limit=AT_ONCE):
-            if not has_rested:  # whoever sent them is gone: we hold the push lock
+            if must_rest:
                 self._sleep(GRACE.total_seconds())
-                has_rested = True
             results = self._look_up(open_ones)
             settlement = self._recorder.settle(open_ones, results, self._vendor)
             self._recorder.record(settlement, token=None)
             for log_id, made in settlement.outcomes.items():
                 total.count(made, log_id)
             total.reread += settlement.reread
-            total.unknown += settlement.unknown
+            total.unknown = settlement.unknown
             log.info("attempts_settled", sync_log=self._run.log_id, attempts=len(open_ones))
-            if settlement.unknown:
+            must_rest = bool(settlement.unknown)  # what was sent again has lost its answer again
+            stalled = stalled + 1 if settlement.unknown == len(open_ones) else 0
+            if stalled == STALLS:
                 break
         return total
 
@@ -84,11 +91,11 @@ class Settler:
         records = self._recorder.read(known, self._vendor) if known else []
         raw = {self._recorder.identify(record)[0]: record for record, _ in records}
         states = self._recorder.states(records)
-        made = self._find_made(open_ones)
+        made = self._made(open_ones)
         found = []
         for attempt in open_ones:
             if attempt.operation is Operation.CREATE:
-                found.append(self._create(attempt, made.get(attempt.idempotency_key)))
+                found.append(made.get(attempt.idempotency_key) or self._create(attempt, None))
             elif attempt.operation is Operation.DELETE:
                 found.append(self._delete(attempt, raw.get(attempt.remote_id or "")))
             else:
@@ -96,19 +103,49 @@ class Settler:
                 found.append(self._update(attempt, state.values if state else None))
         return found
 
-    def _find_made(self, open_ones: Sequence[Attempt]) -> dict[str, list[RemoteId]]:
-        """What creates may have made, by idempotency key, all looked for at once; those without a key are left out."""
-        keys = {attempt.idempotency_key: self._key(attempt) for attempt in open_ones if self._is_sought(attempt)}
-        sought = {name: key for name, key in keys.items() if key}
+    def _made(self, open_ones: Sequence[Attempt]) -> dict[str, WriteResult]:
+        """What became of creates, by idempotency key; those that cannot be looked for are left out."""
+        creates = [each for each in open_ones if each.operation is Operation.CREATE and each.remote_id is None]
+        if self._is_repeatable():
+            return self._send_again(creates)
+        results = self._looked_for(creates)
+        lost = [each for each in creates if self._is_lost(results.get(each.idempotency_key))]
+        if not lost or not self._may_send_again():
+            return results
+        sent = self._send_again(lost)
+        # What is refused now is not there, or is there since the look-up: then it was refused for its external id.
+        refused = [each for each in lost if sent[each.idempotency_key].outcome is Outcome.REJECTED]
+        return results | sent | self._looked_for(refused)
+
+    def _looked_for(self, creates: Sequence[Attempt]) -> dict[str, WriteResult]:
+        """What the vendor has of creates, all looked for at once."""
+        sought = {each.idempotency_key: key for each in creates if (key := self._key(each))}
         if not sought:
             return {}
-        return dict(zip(sought, self._vendor.find(self._run.entity, list(sought.values())), strict=True))
+        found = dict(zip(sought, self._vendor.find(self._run.entity, list(sought.values())), strict=True))
+        by_key = {each.idempotency_key: each for each in creates}
+        return {name: self._create(by_key[name], names) for name, names in found.items()}
 
-    def _is_sought(self, attempt: Attempt) -> bool:
-        return attempt.operation is Operation.CREATE and attempt.remote_id is None and not self._is_repeatable()
+    def _send_again(self, creates: Sequence[Attempt]) -> dict[str, WriteResult]:
+        """The same creates once more, under the same keys; what is not sent is as unknown as before."""
+        results: dict[str, WriteResult] = {}
+        for start in range(0, len(creates), self._spec.bulk_size):
+            part = creates[start : start + self._spec.bulk_size]
+            changes = [Change(Operation.CREATE, each.idempotency_key, None, each.sent) for each in part]
+            for each, result in zip(part, self._vendor.write(self._run.entity, changes), strict=True):
+                results[each.idempotency_key] = WriteResult(Outcome.UNKNOWN) if self._is_lost(result) else result
+        return results
+
+    @staticmethod
+    def _is_lost(result: WriteResult | None) -> bool:
+        return result is not None and result.outcome is Outcome.NOT_SENT
 
     def _is_repeatable(self) -> bool:
         return self._mapping.remote.external_id is None and self._spec.repeatable_create
+
+    def _may_send_again(self) -> bool:
+        creates = Operation.CREATE in allowed_writes(self._mapping, self._spec)
+        return creates and self._mapping.remote.external_id is not None
 
     def _key(self, attempt: Attempt) -> dict[str, Any]:
         external_id = self._mapping.remote.external_id
@@ -117,9 +154,6 @@ class Settler:
     def _create(self, attempt: Attempt, found: list[RemoteId] | None) -> WriteResult:
         if attempt.remote_id is not None:  # the vendor had said so, and only its record is still to be read
             return WriteResult(Outcome.DONE, RemoteId(attempt.remote_id))
-        if self._is_repeatable():
-            change = Change(Operation.CREATE, attempt.idempotency_key, None, attempt.sent)
-            return self._vendor.write(self._run.entity, [change])[0]
         if found is None:
             return _unclear(attempt, "it carries neither an external id nor a natural key")
         if not found:
