@@ -78,7 +78,7 @@ class ShopConnector(Connector):
         self.pages_served = 0
 
     def check(self) -> CheckResult:
-        return CheckResult(success=True, message="ok", latency=0.0, account="shop")
+        return CheckResult(success=True, message="ok", account="shop")
 
     def read(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:
         since = window.since.isoformat() if window.since else ""

@@ -147,7 +147,7 @@ class TwoWayConnector(ShopConnector):
         self.vendor = vendor
 
     def check(self) -> CheckResult:
-        return CheckResult(success=True, message="ok", latency=0.0, account="shop")
+        return CheckResult(success=True, message="ok", account="shop")
 
     def read(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:
         with self.vendor.lock:

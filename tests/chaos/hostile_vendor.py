@@ -184,7 +184,7 @@ class HostileConnector(Connector):
         self.longest_token = 0
 
     def check(self) -> CheckResult:
-        return CheckResult(success=True, message="ok", latency=0.0)
+        return CheckResult(success=True, message="ok")
 
     def read_one(self, entity: str, remote_id: RemoteId) -> VendorRecord | None:
         return self.vendor.rows.get(remote_id)

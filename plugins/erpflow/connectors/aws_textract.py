@@ -16,10 +16,10 @@ from erpflow.connectors.account import Account
 from erpflow.connectors.aws_errors import NO_SUCH_JOB
 from erpflow.connectors.aws_keys import AwsKeys, keys_of
 from erpflow.connectors.aws_wire import AwsClient
-from erpflow.connectors.base import CheckResult, ConnectorSpec, Limits
+from erpflow.connectors.base import CheckResult, ConnectorSpec, Limits, reported
 from erpflow.connectors.service import Service
 from erpflow.connectors.transport import Timeouts
-from erpflow.errors import ConfigError, ErpflowError, PermissionDenied, ProtocolError
+from erpflow.errors import ConfigError, PermissionDenied, ProtocolError
 from erpflow.vocabulary import VendorRecord
 
 _NO_JOB: Final = "0" * 64
@@ -83,22 +83,19 @@ class AwsTextract(Service):
         """An account's limits count by region; the machine's role is one account, whoever uses it."""
         return f"{account.address} {account.login or 'role'}"
 
+    @reported
     def check(self) -> CheckResult:
-        clock = self._transport.clock
-        started = clock()
         region = self._keys.region
         try:
             self._client.call("GetExpenseAnalysis", {"JobId": _NO_JOB})
         except PermissionDenied:
             message = f"The keys are good in {region}. Whether they may read documents is not tested: they may not ask"
             message += " after jobs (textract:GetExpenseAnalysis), which costs nothing and is not needed otherwise."
-            return CheckResult(success=True, message=message, latency=clock() - started, account=region)
+            return CheckResult(success=True, message=message, account=region)
         except ProtocolError as error:
             if NO_SUCH_JOB not in str(error):
-                return CheckResult(success=False, message=str(error), latency=clock() - started)
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=clock() - started)
-        return CheckResult(success=True, message=f"Signed in to {region}", latency=clock() - started, account=region)
+                raise
+        return CheckResult(success=True, message=f"Signed in to {region}", account=region)
 
     def read_document(self, reading: Reading, document: bytes | StoredDocument) -> VendorRecord:
         """Read one page: what Textract found, as boto3 gives it. It is charged for each page.

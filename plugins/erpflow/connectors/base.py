@@ -7,15 +7,17 @@ and turns the vendor's wire protocol into pages of raw records.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Final, NewType, Protocol, runtime_checkable
+from functools import wraps
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar, Final, NewType, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from erpflow.errors import FieldProblem
+from erpflow.errors import ErpflowError, FieldProblem
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from erpflow.connectors.account import Account
     from erpflow.connectors.oauth import OAuthSpec
     from erpflow.connectors.transport import Timeouts, Transport
+
+Client = TypeVar("Client")
 
 PageToken = NewType("PageToken", str)
 """Where the next page starts, as the connector wrote it (JSON); opaque to everybody else, survives a restart."""
@@ -108,12 +112,30 @@ class ConnectorSpec:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The outcome of one cheap authenticated call: `latency` in seconds, `account` as the vendor names it."""
+    """The outcome of one cheap authenticated call: `account` as the vendor names it, `latency` in seconds.
+
+    `reported` fills in how long all took that was asked.
+    """
 
     success: bool
     message: str
-    latency: float
     account: str | None = None
+    latency: float = 0.0
+
+
+def reported(check: Callable[[Client], CheckResult]) -> Callable[[Client], CheckResult]:
+    """A `check` that never raises: an error of the family is its result."""
+
+    @wraps(check)
+    def timed(client: Client) -> CheckResult:
+        started = monotonic()
+        try:
+            result = check(client)
+        except ErpflowError as error:
+            result = CheckResult(success=False, message=str(error))
+        return replace(result, latency=monotonic() - started)
+
+    return timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +299,7 @@ class Connector(ABC):
 
     @abstractmethod
     def check(self) -> CheckResult:
-        """One cheap authenticated call. Never raises for a refused or absent vendor: that is its answer."""
+        """One cheap authenticated call. Never raises for a refused or absent vendor, which is its answer: `@reported`."""
 
     @abstractmethod
     def read(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:

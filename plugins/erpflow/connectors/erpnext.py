@@ -20,6 +20,7 @@ from erpflow.connectors.base import (
     PageToken,
     RawRecord,
     WriteResult,
+    reported,
 )
 from erpflow.connectors.erpnext_deletions import read_deleted, split_deleted
 from erpflow.connectors.erpnext_documents import ChildTable, find_all, read_many, with_children
@@ -41,7 +42,7 @@ from erpflow.connectors.erpnext_writing import Writer
 from erpflow.connectors.signing import TokenAuth
 from erpflow.connectors.transport import ONE_ATTEMPT, Transport
 from erpflow.connectors.webhook_setup import VendorWebhook, WebhookState
-from erpflow.errors import AuthFailed, ConfigError, ErpflowError, suggestion
+from erpflow.errors import AuthFailed, ConfigError, suggestion
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 
 
@@ -96,17 +97,13 @@ class ErpNext(Connector):
         super().__init__(transport, page_size=page_size)
         self._site = Site(transport)
 
+    @reported
     def check(self) -> CheckResult:
-        clock = self._transport.clock
-        started = clock()
-        try:
-            answer = self._site.ask("GET", method_path("frappe.auth.get_logged_user"), retries=ONE_ATTEMPT)
-            account = decode(answer, TEXT).message
-            if account == "Guest":
-                raise AuthFailed("ERPNext takes us for a guest: put the API key and secret into the connection.")
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=clock() - started)
-        return CheckResult(success=True, message=f"Signed in as {account}", latency=answer.latency, account=account)
+        answer = self._site.ask("GET", method_path("frappe.auth.get_logged_user"), retries=ONE_ATTEMPT)
+        account = decode(answer, TEXT).message
+        if account == "Guest":
+            raise AuthFailed("ERPNext takes us for a guest: put the API key and secret into the connection.")
+        return CheckResult(success=True, message=f"Signed in as {account}", account=account)
 
     def read(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:
         return self._pages(entity, self._entity(entity), window, position_of(resume))

@@ -6,6 +6,7 @@ Its oddities: docs/systems/gst_portal.md. What it is asked for and when is `serv
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -13,13 +14,13 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from erpflow.connectors.account import Account
-from erpflow.connectors.base import CheckResult, ConnectorSpec, Limits
+from erpflow.connectors.base import CheckResult, ConnectorSpec, Limits, reported
 from erpflow.connectors.gst_portal_crypto import PortalSession, evc_signature
 from erpflow.connectors.gst_portal_errors import NOTHING_FOUND, PortalRefused, SessionNeeded
 from erpflow.connectors.gst_portal_wire import SETTINGS, GspAuth, Taxpayer, Wire, decoded, read
 from erpflow.connectors.service import Service
 from erpflow.connectors.transport import ONE_ATTEMPT, Timeouts, Transport
-from erpflow.errors import ErpflowError, ProtocolError
+from erpflow.errors import ProtocolError
 
 FORM: Final = "R1"
 LARGEST_SAVE: Final = 5 * 1024 * 1024
@@ -115,22 +116,17 @@ class GstPortal(Service):
         """Wait before asking again."""
         self._wire.wait(seconds)
 
+    @reported
     def check(self) -> CheckResult:
         """Asks for something that needs a session: that one is missing shows that the client is known.
 
         Asking for an OTP would send a message to a person. That a wrong client is told first is UNVERIFIED.
         """
-        clock = self._transport.clock
-        started = clock()
         query = {"action": "RETTRACK", "gstin": self.gstin, "type": FORM}
-        try:
+        with suppress(SessionNeeded, PortalRefused):
             self._wire.get("returns_path", query, session=None, retries=ONE_ATTEMPT)
-        except (SessionNeeded, PortalRefused):
-            pass
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=clock() - started)
         message = "The GSP knows the client. A session is opened with an OTP when a return is submitted."
-        return CheckResult(success=True, message=message, latency=clock() - started, account=self.gstin)
+        return CheckResult(success=True, message=message, account=self.gstin)
 
     # -- the session ---------------------------------------------------------------------------------------------------
 

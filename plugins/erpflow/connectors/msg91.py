@@ -10,7 +10,7 @@ from requests.auth import AuthBase
 
 from erpflow.connectors.account import Account
 from erpflow.connectors.answer import Answer, Judge
-from erpflow.connectors.base import CheckResult, ConnectorSpec, Limits
+from erpflow.connectors.base import CheckResult, ConnectorSpec, Limits, reported
 from erpflow.connectors.messaging import PATIENCE, WHILE_SOMEBODY_WAITS, Taken
 from erpflow.connectors.msg91_errors import judge_balance, judge_flow, judge_whatsapp, read
 from erpflow.connectors.msg91_messages import Sms, WhatsApp, bare
@@ -18,7 +18,7 @@ from erpflow.connectors.redaction import MASK
 from erpflow.connectors.service import Service
 from erpflow.connectors.signing import header_safe
 from erpflow.connectors.transport import ONE_ATTEMPT
-from erpflow.errors import ConfigError, ErpflowError
+from erpflow.errors import ConfigError
 
 _JSON: Final = {"Content-Type": "application/json"}
 
@@ -74,19 +74,15 @@ class Msg91(Service):
     def counted_as(cls, account: Account) -> str | None:
         return None  # the key is the whole login: two connections cannot be known to be one account
 
+    @reported
     def check(self) -> CheckResult:
         """Asks for the templates of the WhatsApp number where there is one, otherwise for the balance."""
-        clock = self._transport.clock
-        started = clock()
         number = self._own.integrated_number
-        try:
-            answer = self._templates(number) if number else self._balance()
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=clock() - started)
+        answer = self._templates(number) if number else self._balance()
         said = (
             f"WhatsApp can be sent from {bare(number)}" if number else f"the balance is {answer.body.decode().strip()}"
         )
-        return CheckResult(success=True, message=f"The auth key is good; {said}.", latency=answer.latency)
+        return CheckResult(success=True, message=f"The auth key is good; {said}.")
 
     def send_sms(self, sms: Sms, *, reference: str) -> Taken:
         """Hand an SMS over; `reference` comes back in its reports. It is sent again only if it cannot have been taken.

@@ -25,6 +25,7 @@ from erpflow.connectors.base import (
     PageToken,
     RawRecord,
     WriteResult,
+    reported,
 )
 from erpflow.connectors.oauth import OAuthSpec, Places, oauth_auth
 from erpflow.connectors.quickbooks_company import Company, Kind
@@ -36,7 +37,7 @@ from erpflow.connectors.quickbooks_wire import decode, record, rows_of_page, wit
 from erpflow.connectors.quickbooks_writing import BATCH, Writer, is_id
 from erpflow.connectors.transport import ONE_ATTEMPT, Transport
 from erpflow.connectors.webhook_setup import VendorWebhook, WebhookState
-from erpflow.errors import AuthFailed, ConfigError, ErpflowError, suggestion
+from erpflow.errors import AuthFailed, ConfigError, suggestion
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 
 NAMES: Final = frozenset({Operation.CREATE, Operation.UPDATE})
@@ -166,16 +167,12 @@ class QuickBooks(Connector):
     def remove_webhook(self, wanted: VendorWebhook) -> None:
         """There is no API to take it away with: a person does."""
 
+    @reported
     def check(self) -> CheckResult:
-        clock = self._transport.clock
-        started = clock()
         realm = self._transport.base_url.rpartition("/")[2]
-        try:
-            answer = self._company.ask("GET", f"/companyinfo/{realm}", retries=ONE_ATTEMPT)
-            account = decode(answer, _ABOUT).CompanyInfo.CompanyName
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=clock() - started)
-        return CheckResult(success=True, message=f"Connected to {account}", latency=answer.latency, account=account)
+        answer = self._company.ask("GET", f"/companyinfo/{realm}", retries=ONE_ATTEMPT)
+        account = decode(answer, _ABOUT).CompanyInfo.CompanyName
+        return CheckResult(success=True, message=f"Connected to {account}", account=account)
 
     def read(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:
         spec = _known(entity)

@@ -18,13 +18,13 @@ from requests.auth import AuthBase, _basic_auth_str
 from erpflow.connectors import network
 from erpflow.connectors.account import Account
 from erpflow.connectors.answer import Answer
-from erpflow.connectors.base import LOGIN_AND_PASSWORD, CheckResult, ConnectorSpec, Limits
+from erpflow.connectors.base import LOGIN_AND_PASSWORD, CheckResult, ConnectorSpec, Limits, reported
 from erpflow.connectors.razorpay_errors import NO_SUCH_ID, UNREADABLE, Refused, judge, unreadable
 from erpflow.connectors.redaction import MASK
 from erpflow.connectors.service import Service
 from erpflow.connectors.signing import header_safe
 from erpflow.connectors.transport import ONE_ATTEMPT, Retries, Timeouts, Transport
-from erpflow.errors import ConfigError, ErpflowError, ProtocolError
+from erpflow.errors import ConfigError, ProtocolError
 from erpflow.vocabulary import VendorRecord
 
 LARGEST_PAGE: Final = 100  # a larger `count` is refused
@@ -136,18 +136,12 @@ class Razorpay(Service):
             "from Account & Settings, API keys."
         )
 
+    @reported
     def check(self) -> CheckResult:
-        clock = self._transport.clock
-        started = clock()
-        try:
-            mode = self.mode
-            answer = self._ask("/payments", query={"count": "1"}, retries=ONE_ATTEMPT)
-            _decode(answer, _LISTED)
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=clock() - started)
-        return CheckResult(
-            success=True, message=f"Signed in to {mode} data", latency=answer.latency, account=f"{mode} data"
-        )
+        mode = self.mode
+        answer = self._ask("/payments", query={"count": "1"}, retries=ONE_ATTEMPT)
+        _decode(answer, _LISTED)
+        return CheckResult(success=True, message=f"Signed in to {mode} data", account=f"{mode} data")
 
     def create_subscription(self, values: VendorRecord) -> Subscription:
         """Make a subscription of what Razorpay calls its fields; amounts in the smallest unit, times in Unix seconds.

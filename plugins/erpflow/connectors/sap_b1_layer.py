@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from erpflow.connectors.answer import Answer
-from erpflow.connectors.base import CheckResult
+from erpflow.connectors.base import CheckResult, reported
 from erpflow.connectors.sap_b1_batch import Operation, batch_body, new_boundary, parts_of_batch
 from erpflow.connectors.sap_b1_errors import fault_of, judge, judge_login
 from erpflow.connectors.sap_b1_records import Listing, decode
@@ -66,20 +66,17 @@ class Layer:
             )
         return ZoneInfo(self.settings.zone).key
 
+    @reported
     def check(self) -> CheckResult:
         """Signs in and asks for the company. Never raises."""
-        started = self._transport.clock()
-        try:
-            self._session.sign_in()
-            zone = self.zone
-            path = f"{self._root}/CompanyService_GetCompanyInfo"
-            answer = self._transport.request("POST", path, judge=judge, idempotent=True, retries=ONE_ATTEMPT)
-            layer = decode(answer, _COMPANY).layer or self._session.layer
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=self._transport.clock() - started)
+        self._session.sign_in()
+        zone = self.zone
+        path = f"{self._root}/CompanyService_GetCompanyInfo"
+        answer = self._transport.request("POST", path, judge=judge, idempotent=True, retries=ONE_ATTEMPT)
+        layer = decode(answer, _COMPANY).layer or self._session.layer
         account = f"{self.settings.user} at {self.settings.company}"
         message = f"Signed in as {account} (version {layer}, server time {zone})"
-        return CheckResult(success=True, message=message, latency=answer.latency, account=account)
+        return CheckResult(success=True, message=message, account=account)
 
     def listing(
         self, collection: str, *, fields: Sequence[str], only: str, order: str, limit: int = _ALL_ROWS

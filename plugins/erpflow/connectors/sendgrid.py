@@ -8,7 +8,7 @@ import msgspec
 
 from erpflow.connectors.account import Account
 from erpflow.connectors.answer import Answer
-from erpflow.connectors.base import CheckResult, ConnectorSpec, Limits
+from erpflow.connectors.base import CheckResult, ConnectorSpec, Limits, reported
 from erpflow.connectors.messaging import PATIENCE, WHILE_SOMEBODY_WAITS, Taken
 from erpflow.connectors.sendgrid_errors import judge
 from erpflow.connectors.sendgrid_mail import Address, Mail
@@ -64,21 +64,17 @@ class SendGrid(Service):
     def counted_as(cls, account: Account) -> str | None:
         return None  # the key is the whole login: two connections cannot be known to be one account
 
+    @reported
     def check(self) -> CheckResult:
         """Asks for the scopes of the key. Source: Twilio, "Retrieve a list of scopes"."""
-        clock = self._transport.clock
-        started = clock()
-        try:
-            answer = self._transport.request("GET", "/v3/scopes", judge=judge, retries=ONE_ATTEMPT)
-            scopes = _scopes(answer)
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=clock() - started)
+        answer = self._transport.request("GET", "/v3/scopes", judge=judge, retries=ONE_ATTEMPT)
+        scopes = _scopes(answer)
         if SEND not in scopes:
             message = (
                 f"The API key is good and may not send: give it the scope {SEND} at SendGrid (Settings → API Keys)."
             )
-            return CheckResult(success=False, message=message, latency=answer.latency)
-        return CheckResult(success=True, message="The API key is good and may send.", latency=answer.latency)
+            return CheckResult(success=False, message=message)
+        return CheckResult(success=True, message="The API key is good and may send.")
 
     def send(self, mail: Mail, *, reference: str) -> Taken:
         """Hand a mail over; `reference` comes back in its events. It is sent again only when it cannot have been taken.

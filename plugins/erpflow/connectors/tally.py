@@ -20,6 +20,7 @@ from erpflow.connectors.base import (
     PageToken,
     RawRecord,
     WriteResult,
+    reported,
 )
 from erpflow.connectors.counting import instant_of
 from erpflow.connectors.tally_gateway import ChosenCompany, Gateway
@@ -28,7 +29,7 @@ from erpflow.connectors.tally_names import Kind
 from erpflow.connectors.tally_paging import read_pages, records_of_page
 from erpflow.connectors.tally_writing import Writer
 from erpflow.connectors.transport import ONE_ATTEMPT, Timeouts, Transport
-from erpflow.errors import ConfigError, ErpflowError, suggestion
+from erpflow.errors import ConfigError, suggestion
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 
 _OBJECT: Final = ("GUID", "MASTERID", "ALTERID")
@@ -156,16 +157,12 @@ class Tally(Connector):
         super().__init__(transport, page_size=page_size)
         self._gateway = Gateway(transport)
 
+    @reported
     def check(self) -> CheckResult:
-        clock = self._transport.clock
-        started = clock()
-        try:
-            self._gateway.alive(retries=ONE_ATTEMPT)
-            company = self._gateway.open(retries=ONE_ATTEMPT)
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=clock() - started)
+        self._gateway.alive(retries=ONE_ATTEMPT)
+        company = self._gateway.open(retries=ONE_ATTEMPT)
         message = f"{company.name} is open at Tally; its GUID is {company.guid}"
-        return CheckResult(success=True, message=message, latency=clock() - started, account=company.name)
+        return CheckResult(success=True, message=message, account=company.name)
 
     def read(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:
         kind, spec = self._kind(entity), ENTITIES[entity]

@@ -23,6 +23,7 @@ from erpflow.connectors.base import (
     PageToken,
     RawRecord,
     WriteResult,
+    reported,
 )
 from erpflow.connectors.transport import ONE_ATTEMPT, Transport
 from erpflow.connectors.veekaart_errors import judge, refusal
@@ -101,20 +102,16 @@ class VeeKaart(Connector):
         self._store = Store(transport)
         self._shelves: dict[str, Shelf] = {}
 
+    @reported
     def check(self) -> CheckResult:
-        clock = self._transport.clock
-        started = clock()
-        try:
-            if self._store.is_observed:
-                self._store.ask("/products", retries=ONE_ATTEMPT, judged=_judge_presence)
-                message = "The store answers. This path asks for no key, so the key is not tested."
-                return CheckResult(success=True, message=message, latency=clock() - started, account="unnamed store")
-            answer = self._store.ask("/ping", retries=ONE_ATTEMPT)
-            about = decode(answer, PONG).data
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=clock() - started)
+        if self._store.is_observed:
+            self._store.ask("/products", retries=ONE_ATTEMPT, judged=_judge_presence)
+            message = "The store answers. This path asks for no key, so the key is not tested."
+            return CheckResult(success=True, message=message, account="unnamed store")
+        answer = self._store.ask("/ping", retries=ONE_ATTEMPT)
+        about = decode(answer, PONG).data
         account = f"{about.store_name} ({about.store_id})"
-        return CheckResult(success=True, message=f"Signed in to {account}", latency=answer.latency, account=account)
+        return CheckResult(success=True, message=f"Signed in to {account}", account=account)
 
     def read(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:
         spec = self._readable(entity)

@@ -23,6 +23,7 @@ from erpflow.connectors.base import (
     PageToken,
     RawRecord,
     WriteResult,
+    reported,
 )
 from erpflow.connectors.oauth import OAuthAuth, OAuthSpec, oauth_auth
 from erpflow.connectors.transport import ONE_ATTEMPT, Timeouts, Transport
@@ -44,7 +45,7 @@ from erpflow.connectors.zoho_crm_wire import (
     with_numbered_lines,
 )
 from erpflow.connectors.zoho_crm_writing import Writer
-from erpflow.errors import ConfigError, ErpflowError, suggestion
+from erpflow.errors import ConfigError, suggestion
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 
 SCOPES: Final = (
@@ -150,16 +151,12 @@ class ZohoCrm(Connector):
         channel = zoho_crm_webhook_setup.channel_of(wanted, self.spec.entities)
         self.notifications.delete([channel.number])
 
+    @reported
     def check(self) -> CheckResult:
-        clock = self._transport.clock
-        started = clock()
-        try:
-            answer = self._org.ask(f"{API}/org", retries=ONE_ATTEMPT)
-            found = decode(answer, _ORGANISATIONS).org[:1] or [_Organisation()]
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=clock() - started)
+        answer = self._org.ask(f"{API}/org", retries=ONE_ATTEMPT)
+        found = decode(answer, _ORGANISATIONS).org[:1] or [_Organisation()]
         account = found[0].company_name or found[0].zgid
-        return CheckResult(success=True, message=f"Connected to {account}", latency=answer.latency, account=account)
+        return CheckResult(success=True, message=f"Connected to {account}", account=account)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

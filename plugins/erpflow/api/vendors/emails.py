@@ -11,19 +11,15 @@ from pydantic import Field, JsonValue
 from erpflow.api.bodies import Body
 from erpflow.api.callers import Running
 from erpflow.api.idempotency import IdempotentRoute
-from erpflow.api.surroundings import surroundings_of
-from erpflow.api.vendors.outcomes import BusinessKey, SentMessage, key_of, send
-from erpflow.api.vendors.whose import WhichConnection, own_connection
+from erpflow.api.vendors.outcomes import Asked, BusinessKey, SentMessage, send
+from erpflow.api.vendors.whose import WhichConnection
 from erpflow.connectors import sendgrid_mail
-from erpflow.connectors.messaging import Taken
 from erpflow.connectors.sendgrid import SendGrid
 from erpflow.connectors.sendgrid_mail import Mail
-from erpflow.services.messaging.outbox import Wanted
-from erpflow.vocabulary import Channel, MessageId
+from erpflow.vocabulary import Channel
 
 router = APIRouter(tags=["messages"], route_class=IdempotentRoute)
 
-SYSTEM = "sendgrid"
 LARGEST_TEXT = 1024 * 1024
 LARGEST_CONTENT = 2 * 1024 * 1024
 """Characters; the whole request has 2 MiB at most."""
@@ -108,22 +104,5 @@ def send_email(
     another content it is 409.
     """
     mail = body.plain()
-    mail.check()
-    around = surroundings_of(request)
-    row = own_connection(around, caller, SYSTEM, connection_id)
-
-    def deliver(message_id: MessageId) -> Taken:
-        with around.connect(row) as client:
-            assert isinstance(client, SendGrid)  # noqa: S101  (the row is of this system)
-            return client.send(mail, reference=message_id)
-
-    wanted = Wanted(
-        connection=row,
-        channel=Channel.EMAIL,
-        key=key_of(body.key, request),
-        content=mail,
-        recipients=mail.recipients,
-        template=mail.template_id,
-        by=caller.name,
-    )
-    return send(around, caller, wanted, deliver)
+    asked = Asked(Channel.EMAIL, mail, mail.recipients, mail.template_id, body.key, connection_id)
+    return send(request, caller, asked, SendGrid, lambda client, reference: client.send(mail, reference=reference))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Protocol, TypeVar
+from uuid import UUID
 
 from fastapi import Request
 from pydantic import Field
@@ -14,12 +16,16 @@ from erpflow.api.bodies import Answer
 from erpflow.api.callers import Caller
 from erpflow.api.idempotency import HEADER
 from erpflow.api.problems import ApiError
-from erpflow.api.surroundings import Surroundings
+from erpflow.api.surroundings import surroundings_of
+from erpflow.api.vendors.whose import own_connection
 from erpflow.connectors.messaging import Taken
+from erpflow.connectors.service import Service
 from erpflow.services.messaging import outbox
 from erpflow.services.messaging.outbox import KeyReused, Wanted
 from erpflow.store.messages import Message
 from erpflow.vocabulary import Channel, MessageId, MessageState
+
+Client = TypeVar("Client", bound=Service)
 
 BusinessKey = Annotated[
     str | None,
@@ -50,10 +56,56 @@ def key_of(key: str | None, request: Request) -> str | None:
     return key or (f"{HEADER} {header}" if header else None)
 
 
-def send(around: Surroundings, caller: Caller, wanted: Wanted, deliver: Callable[[MessageId], Taken]) -> SentMessage:
-    """Send a message, or say what became of it before. Raises ApiError when it was not taken, or nobody knows."""
+class Content(Protocol):
+    """A message in its connector's words."""
+
+    def check(self) -> None:
+        """Raises MessageRejected with everything that is known to fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A message that a request asks for. `key`: of its body; `connection_id`: None for the caller's only one."""
+
+    channel: Channel
+    content: Content
+    recipients: tuple[str, ...]
+    template: str | None
+    key: str | None
+    connection_id: UUID | None
+
+
+def send(
+    request: Request,
+    caller: Caller,
+    asked: Asked,
+    service: type[Client],
+    deliver: Callable[[Client, MessageId], Taken],
+) -> SentMessage:
+    """Send a message by a service, or say what became of it before.
+
+    Raises MessageRejected before anything is recorded, and ApiError when it was not taken, or nobody knows.
+    """
+    asked.content.check()
+    around = surroundings_of(request)
+    row = own_connection(around, caller, service.spec.system, asked.connection_id)
+    wanted = Wanted(
+        connection=row,
+        channel=asked.channel,
+        key=key_of(asked.key, request),
+        content=asked.content,
+        recipients=asked.recipients,
+        template=asked.template,
+        by=caller.name,
+    )
+
+    def ask(message_id: MessageId) -> Taken:
+        with around.connect(row) as client:
+            assert isinstance(client, service)  # noqa: S101  (the row is of this system)
+            return deliver(client, message_id)
+
     try:
-        message = outbox.send(around.database, caller.tenant_id, wanted, deliver)
+        message = outbox.send(around.database, caller.tenant_id, wanted, ask)
     except KeyReused as error:
         raise ApiError(HTTPStatus.CONFLICT, "key_reused", str(error), field="key") from None
     if message.state is not MessageState.ACCEPTED:

@@ -11,18 +11,13 @@ from pydantic import Field
 from erpflow.api.bodies import Body
 from erpflow.api.callers import Running
 from erpflow.api.idempotency import IdempotentRoute
-from erpflow.api.surroundings import surroundings_of
-from erpflow.api.vendors.outcomes import BusinessKey, SentMessage, key_of, send
-from erpflow.api.vendors.whose import WhichConnection, own_connection
+from erpflow.api.vendors.outcomes import Asked, BusinessKey, SentMessage, send
+from erpflow.api.vendors.whose import WhichConnection
 from erpflow.connectors import msg91_messages
-from erpflow.connectors.messaging import Taken
 from erpflow.connectors.msg91 import Msg91
-from erpflow.services.messaging.outbox import Wanted
-from erpflow.vocabulary import Channel, MessageId
+from erpflow.vocabulary import Channel
 
 router = APIRouter(tags=["messages"], route_class=IdempotentRoute)
-
-SYSTEM = "msg91"
 
 Mobile = Annotated[
     str, Field(max_length=40, description="With the country code, digits only", examples=["919900000001"])
@@ -106,25 +101,8 @@ def send_sms(
     another content it is 409.
     """
     sms = body.plain()
-    sms.check()
-    around = surroundings_of(request)
-    row = own_connection(around, caller, SYSTEM, connection_id)
-
-    def deliver(message_id: MessageId) -> Taken:
-        with around.connect(row) as client:
-            assert isinstance(client, Msg91)  # noqa: S101  (the row is of this system)
-            return client.send_sms(sms, reference=message_id)
-
-    wanted = Wanted(
-        connection=row,
-        channel=Channel.SMS,
-        key=key_of(body.key, request),
-        content=sms,
-        recipients=sms.numbers,
-        template=sms.template_id,
-        by=caller.name,
-    )
-    return send(around, caller, wanted, deliver)
+    asked = Asked(Channel.SMS, sms, sms.numbers, sms.template_id, body.key, connection_id)
+    return send(request, caller, asked, Msg91, lambda client, reference: client.send_sms(sms, reference=reference))
 
 
 @router.post("/whatsapp", status_code=HTTPStatus.ACCEPTED)
@@ -139,22 +117,5 @@ def send_whatsapp(
     202 is the same for what is delivered and what is dropped in silence, such as templates of the category MARKETING.
     """
     message = body.plain()
-    message.check()
-    around = surroundings_of(request)
-    row = own_connection(around, caller, SYSTEM, connection_id)
-
-    def deliver(_: MessageId) -> Taken:
-        with around.connect(row) as client:
-            assert isinstance(client, Msg91)  # noqa: S101  (the row is of this system)
-            return client.send_whatsapp(message)
-
-    wanted = Wanted(
-        connection=row,
-        channel=Channel.WHATSAPP,
-        key=key_of(body.key, request),
-        content=message,
-        recipients=message.numbers,
-        template=message.template,
-        by=caller.name,
-    )
-    return send(around, caller, wanted, deliver)
+    asked = Asked(Channel.WHATSAPP, message, message.numbers, message.template, body.key, connection_id)
+    return send(request, caller, asked, Msg91, lambda client, _: client.send_whatsapp(message))

@@ -25,6 +25,7 @@ from erpflow.connectors.base import (
     PageToken,
     RawRecord,
     WriteResult,
+    reported,
 )
 from erpflow.connectors.oauth import OAuthAuth, oauth_auth
 from erpflow.connectors.rest.asking import Asking
@@ -38,7 +39,7 @@ from erpflow.connectors.rest.signing import DeclaredAuth, account_values, oauth_
 from erpflow.connectors.rest.times import instant_of
 from erpflow.connectors.rest.writing import Writer
 from erpflow.connectors.transport import ONE_ATTEMPT, Transport
-from erpflow.errors import ConfigError, ErpflowError, ProtocolError, suggestion
+from erpflow.errors import ConfigError, ProtocolError, suggestion
 from erpflow.vocabulary import Operation, RemoteId, VendorRecord, Window
 
 SINGLE_WRITES: Final = 25
@@ -76,17 +77,14 @@ class RestConnector(Connector):
     def may_reach_private(cls, account: Account) -> bool:
         return network.allowed_by(account.extra.get(network.SETTING))
 
+    @reported
     def check(self) -> CheckResult:
-        started = self._transport.clock()
-        try:
-            answer = self._asking.ask(self.declaration.check, {}, retries=ONE_ATTEMPT)
-            data = self._asking.data(answer)
-            place = self.declaration.check.account
-            account = text_at(place, data) if place else None
-        except ErpflowError as error:
-            return CheckResult(success=False, message=str(error), latency=self._transport.clock() - started)
+        answer = self._asking.ask(self.declaration.check, {}, retries=ONE_ATTEMPT)
+        data = self._asking.data(answer)
+        place = self.declaration.check.account
+        account = text_at(place, data) if place else None
         name = account or self._transport.host
-        return CheckResult(success=True, message=f"Signed in as {name}", latency=answer.latency, account=name)
+        return CheckResult(success=True, message=f"Signed in as {name}", account=name)
 
     def read(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:
         return self.reader(entity).pages(window, resume)
