@@ -299,7 +299,7 @@ class Connector(ABC):
 
     @abstractmethod
     def check(self) -> CheckResult:
-        """One cheap authenticated call. Never raises for a refused or absent vendor, which is its answer: `@reported`."""
+        """One cheap authenticated call. A refused or absent vendor is its answer, and raises nothing: `@reported`."""
 
     @abstractmethod
     def read(self, entity: str, window: Window, *, resume: PageToken | None = None) -> Iterator[Page]:
