@@ -139,7 +139,10 @@ class WebhookEventState(StrEnum):
 
 
 class CauseKind(StrEnum):
-    """What a person is told about. Each is about one sync config, `late` about one DAG, `rotation` about one secret."""
+    """What a person is told about. Each is about one sync config, `late` about one DAG, `rotation` about one secret.
+
+    `waiting`: what waits for a person beside the syncs, for one connection, return or subscription.
+    """
 
     FAILED = "failed"
     PARTIAL = "partial"
@@ -149,6 +152,7 @@ class CauseKind(StrEnum):
     DELETES = "deletes"
     LATE = "late"
     ROTATION = "rotation"
+    WAITING = "waiting"
 
 
 class EventType(StrEnum):

@@ -112,7 +112,7 @@ def test_a_sync_that_is_switched_off_has_no_cause_however_bad_it_is() -> None:
 
 def test_a_sync_has_at_most_one_cause_of_each_kind_with_a_key_of_its_own() -> None:
     found = causes_of([EVERYTHING_WRONG], now=NOW, settings=SETTINGS)
-    assert {cause.kind for cause in found} == set(CauseKind) - {CauseKind.LATE, CauseKind.ROTATION}
+    assert {cause.kind for cause in found} == set(CauseKind) - {CauseKind.LATE, CauseKind.ROTATION, CauseKind.WAITING}
     assert len(found) == len({cause.key for cause in found}) == 6
     assert only_cause(EVERYTHING_WRONG, CauseKind.FAILED).key == "failed/config/AuthFailed"
     assert only_cause(EVERYTHING_WRONG, CauseKind.STALE).key == "stale/config"

@@ -31,8 +31,11 @@ DOC = """
 ### What people should know
 
 Looks at the state of every sync: **failed**, **partial** (records are refused), **stale** (nothing has been synced for
-too long), refused records that **grow**, open **conflicts**, **deletes** that wait for approval; and how old secrets
-are (**rotation**). Each cause is told once, again when it still lasts after a day, and once more when it is over.
+too long), refused records that **grow**, open **conflicts**, **deletes** that wait for approval; at how old secrets
+are (**rotation**); and at what is **waiting** for a person: messages, payments and filings of which nobody knows what
+became, webhook events that were parked, outgoing messages that were given up.
+
+Each cause is told once, again when it still lasts after a day, and once more when it is over.
 
 Who is told: the Airflow Variable `erpflow_notifications`. How: the Connections `erpflow_smtp` and
 `erpflow_notify_webhook`. A run fails when a channel did not take a message; the next run sends it again. A run that no

@@ -28,6 +28,7 @@ OVER: Final = {
     CauseKind.DELETES: "No delete waits for approval any more.",
     CauseKind.LATE: "A sync of this DAG has ended since.",
     CauseKind.ROTATION: "The secret was changed, or is not used any more.",
+    CauseKind.WAITING: "None of them waits any more.",
 }
 
 

@@ -13,12 +13,14 @@ from erpflow.services.notifications.causes import causes_of
 from erpflow.services.notifications.messages import Message, Saying, compose
 from erpflow.services.notifications.rotation import rotation_causes
 from erpflow.services.notifications.settings import NotificationSettings
+from erpflow.services.notifications.waiting import waiting_causes
 from erpflow.store import credentials
 from erpflow.store import health as states
 from erpflow.store import notifications as store
 from erpflow.store.database import Database
 from erpflow.store.health import SyncHealth
 from erpflow.store.notifications import Cause, Connection, Notification
+from erpflow.store.waiting import read_waiting
 from erpflow.vocabulary import SyncConfigId
 
 log = structlog.get_logger(__name__)
@@ -78,8 +80,9 @@ def look_and_tell(
         now = now or store.moment(connection)
         healths = states.read_health(connection, now=now, only=only)
         causes = causes_of(healths, now=now, settings=settings)
-        if only is None:  # a run says nothing of how old secrets are
+        if only is None:  # a run says nothing of what is no sync's
             causes += rotation_causes(credentials.kept_secrets(connection, now=now), now=now, settings=settings)
+            causes += waiting_causes(read_waiting(connection, now=now))
         store.observe(connection, causes, now=now, only=only, looking=looking)
         by_config = {health.config_id: health for health in healths}
         teller = _Teller(connection, settings, channels, base_url, now, by_config)
