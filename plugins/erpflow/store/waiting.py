@@ -42,8 +42,8 @@ JOIN erpflow.erp_connections c ON c.id = w.connection_id
 WHERE e.state = 'parked'
 GROUP BY 1, 2, 3, 4
 UNION ALL
-SELECT d.tenant_id::text, 'deliveries', s.id::text, coalesce(nullif(s.description, ''), 'subscription ' || s.id), count(*),
-       min(d.settled_at)
+SELECT d.tenant_id::text, 'deliveries', s.id::text, coalesce(nullif(s.description, ''), 'subscription ' || s.id),
+       count(*), min(d.settled_at)
 FROM erpflow.erp_deliveries d JOIN erpflow.erp_subscriptions s ON s.id = d.subscription_id
 WHERE d.state = 'dead' AND d.settled_at > %(now)s - %(fresh)s::interval
 GROUP BY 1, 2, 3, 4
