@@ -91,8 +91,8 @@ def items_of(document: Document, filer: Filer) -> tuple[Item, ...]:
 
 def unrated_of(document: Document) -> tuple[Share, ...]:
     """The lines of a document that are summed up in `nil`."""
-    lines = sorted((line for line in document.lines if not is_rated(document, line)), key=_order)
-    return tuple(Share(line, rupees(line.taxable_value), ZERO) for line in lines)
+    unrated = (line for line in document.lines if not is_rated(document, line))
+    return tuple(Share(line, rupees(line.taxable_value), ZERO) for line in unrated)
 
 
 def shared_out(shares: Iterable[tuple[Share, int]], rate: Decimal, *, is_inter: bool) -> Iterator[tuple[Line, Amounts]]:
