@@ -6,9 +6,10 @@ import hashlib
 import json
 import logging
 import re
+from functools import partial
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.aws_textract import reading
@@ -16,7 +17,7 @@ from sandbox.aws_textract.answers import Refusal, refused, reply
 from sandbox.aws_textract.documents import lines_of
 from sandbox.aws_textract.signature import verify
 from sandbox.aws_textract.state import Textract
-from sandbox.vendor import ASGIApp, Receive, Scope, Send
+from sandbox.vendor import ASGIApp, app_of
 
 log = logging.getLogger("sandbox.aws_textract")
 
@@ -27,18 +28,7 @@ _JOB = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 def create_app(textract: Textract) -> ASGIApp:
     """Textract as an ASGI application."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        try:
-            response = await handle(textract, request)
-        except ClientDisconnect:
-            return  # gone before its request was whole
-        await response(scope, receive, send)
-
-    return app
+    return app_of(partial(handle, textract))
 
 
 async def handle(textract: Textract, request: Request) -> Response:

@@ -1,6 +1,7 @@
 """The site's HTTP surface: `/api`, `/api/v1`, `/api/v2`, private files, and the old `/?cmd=`."""
 
 import logging
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,7 +16,7 @@ from sandbox.erpnext.forms import Arguments, read_arguments
 from sandbox.erpnext.query import read_query
 from sandbox.erpnext.render import as_dict
 from sandbox.erpnext.site import Call, Site
-from sandbox.vendor import ASGIApp, Receive, Scope, Send
+from sandbox.vendor import ASGIApp, app_of
 
 log = logging.getLogger("sandbox.erpnext")
 
@@ -28,18 +29,7 @@ READ_ONLY = (
 
 def create_app(site: Site) -> ASGIApp:
     """The site as an ASGI application; its paths start at `/api`."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        try:
-            response = await handle(site, request)
-        except ClientDisconnect:
-            return  # gone before its request was whole
-        await response(scope, receive, send)
-
-    return app
+    return app_of(partial(handle, site))
 
 
 async def handle(site: Site, request: Request) -> Response:

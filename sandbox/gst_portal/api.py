@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sandbox.gst_portal import envelope
@@ -14,7 +14,7 @@ from sandbox.gst_portal.portal import CLIENTS, EVC_OTP, OTP, PANS, Portal, Sessi
 from sandbox.gst_portal.refusal import Refusal
 from sandbox.gst_portal.rows import LISTS, save
 from sandbox.gst_portal.summary import summary
-from sandbox.vendor import ASGIApp, Receive, Scope, Send
+from sandbox.vendor import ASGIApp, app_of
 
 log = logging.getLogger("sandbox.gst_portal")
 
@@ -36,17 +36,10 @@ class Lost(Exception):
 def create_app(portal: Portal) -> ASGIApp:
     """The portal as an ASGI application."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        try:
-            response = _answered(portal, request, await request.body())
-        except ClientDisconnect:
-            return
-        await response(scope, receive, send)
+    async def answered(request: Request) -> Response:
+        return _answered(portal, request, await request.body())
 
-    return app
+    return app_of(answered)
 
 
 def _answered(portal: Portal, request: Request, body: bytes) -> Response:

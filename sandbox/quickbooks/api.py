@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.quickbooks import batch, changes, faults, oauth, query, saving
@@ -14,7 +14,7 @@ from sandbox.quickbooks.answers import DECODER, answer, refuse
 from sandbox.quickbooks.company import REALM, TITLE, Company
 from sandbox.quickbooks.entities import BY_PATH
 from sandbox.quickbooks.faults import Refused
-from sandbox.vendor import ASGIApp, Receive, Scope, Send
+from sandbox.vendor import ASGIApp, app_of
 
 log = logging.getLogger("sandbox.quickbooks")
 
@@ -22,17 +22,10 @@ log = logging.getLogger("sandbox.quickbooks")
 def create_app(company: Company) -> ASGIApp:
     """The vendor as an ASGI application; the company's paths start at `/v3/company/`."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        try:
-            response = await oauth.handle(company, request) or await handle(company, request)
-        except ClientDisconnect:
-            return  # gone before its request was whole
-        await response(scope, receive, send)
+    async def answered(request: Request) -> Response:
+        return await oauth.handle(company, request) or await handle(company, request)
 
-    return app
+    return app_of(answered)
 
 
 async def handle(company: Company, request: Request) -> Response:

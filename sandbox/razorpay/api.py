@@ -5,6 +5,7 @@ import binascii
 import hmac
 import json
 import logging
+from functools import partial
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -14,7 +15,7 @@ from sandbox.razorpay import checks, subscriptions
 from sandbox.razorpay.answers import NO_SUCH_URL, Refusal, not_authenticated, refused, reply
 from sandbox.razorpay.listing import listed
 from sandbox.razorpay.state import Account, Book, Key
-from sandbox.vendor import ASGIApp, Receive, Scope, Send
+from sandbox.vendor import ASGIApp, app_of
 
 log = logging.getLogger("sandbox.razorpay")
 
@@ -23,18 +24,7 @@ SCHEME = "Basic "  # case-strict
 
 def create_app(account: Account) -> ASGIApp:
     """The account as an ASGI application."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        try:
-            response = await handle(account, request)
-        except ClientDisconnect:
-            return  # gone before its request was whole
-        await response(scope, receive, send)
-
-    return app
+    return app_of(partial(handle, account))
 
 
 async def handle(account: Account, request: Request) -> Response:

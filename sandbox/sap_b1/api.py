@@ -8,7 +8,7 @@ from sandbox.sap_b1.company import Company
 from sandbox.sap_b1.errors import ServiceError
 from sandbox.sap_b1.listing import LONGEST_URL
 from sandbox.sap_b1.service import JSON, Asked, Reply, answer
-from sandbox.vendor import ASGIApp, Receive, Scope, Send
+from sandbox.vendor import ASGIApp, app_of
 
 ROOT = "/b1s/"
 VERSIONS = ("v1", "v2")
@@ -20,18 +20,12 @@ TOO_LONG = (
 def create_app(company: Company) -> ASGIApp:
     """The application over one company."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        request = HttpRequest(scope, receive)
-        response = response_of(reply_to(company, request, await request.body()))
-        await response(scope, receive, send)
+    async def answered(request: HttpRequest) -> Response:
+        if request.scope["path"].rstrip("/") in ("/ping", "/ping/load-balancer", "/ping/node/1"):
+            return PlainTextResponse("pong")
+        return response_of(reply_to(company, request, await request.body()))
 
-    async def with_ping(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].rstrip("/") in ("/ping", "/ping/load-balancer", "/ping/node/1"):
-            await PlainTextResponse("pong")(scope, receive, send)
-            return
-        await app(scope, receive, send)
-
-    return with_ping
+    return app_of(answered)
 
 
 def reply_to(company: Company, request: HttpRequest, body: bytes) -> Reply:

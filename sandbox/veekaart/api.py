@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import re
+from functools import partial
 from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect, Request
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from sandbox.veekaart import listing, posts
 from sandbox.veekaart.answers import Refusal, encode, refused, refused_as_observed, reply, success, wire_time
 from sandbox.veekaart.store import ApiKey, Kept, Store
-from sandbox.vendor import ASGIApp, Receive, Scope, Send
+from sandbox.vendor import ASGIApp, app_of
 
 log = logging.getLogger("sandbox.veekaart")
 
@@ -24,18 +25,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 def create_app(store: Store) -> ASGIApp:
     """The store as an ASGI application."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        try:
-            response = await handle(store, request)
-        except ClientDisconnect:
-            return  # gone before its request was whole
-        await response(scope, receive, send)
-
-    return app
+    return app_of(partial(handle, store))
 
 
 async def handle(store: Store, request: Request) -> Response:
