@@ -176,5 +176,5 @@ def test_outcomes_are_recorded_by_key_however_few_attempts_are_thought_to_be_ope
         settled = attempts.parameters_of(config_id, [Settled(key, "succeeded") for key in keys], token=None)
         acknowledge.prepare(connection)
         plan = "\n".join(line for (line,) in connection.execute("EXPLAIN " + attempts.SETTLE, settled))
-    assert "erp_push_attempts_sync_config_id_idempotency_key_key" in plan
+    assert "erp_push_attempts_pkey" in plan
     assert "erp_push_attempts_unsettled" not in plan

@@ -57,12 +57,13 @@ class House:
         self.shop.do("UPDATE erpflow.erp_sync_configs SET cursor_log_id = NULL")
 
     def insert(self, table: str, *, entity: str = "customer", **columns: Any) -> str:
-        """A row of a table of the state; its id."""
+        """A row of a table of the state; its id, or what it is known by."""
         names = "".join(f", {name}" for name in columns)
         holes = "".join(f", %({name})s" for name in columns)
         [(found,)] = self.shop.rows_of(
             f"INSERT INTO erpflow.erp_{table} (tenant_id, sync_config_id{names})"
-            f" SELECT tenant_id, id{holes} FROM erpflow.erp_sync_configs WHERE entity = %(of)s RETURNING id::text",
+            f" SELECT tenant_id, id{holes} FROM erpflow.erp_sync_configs WHERE entity = %(of)s"
+            f" RETURNING {key_of(table)}",
             {"of": entity, **columns},
         )
         return str(found)
@@ -73,7 +74,7 @@ class House:
         return self.insert("sync_logs", entity=entity, status=status, started_at=at, finished_at=ended, **columns)
 
     def ids(self, table: str) -> set[str]:
-        return {row[0] for row in self.shop.rows(f"SELECT id::text FROM erpflow.erp_{table}")}
+        return {row[0] for row in self.shop.rows(f"SELECT {key_of(table)} FROM erpflow.erp_{table}")}
 
     def refer(self, log: str, by: str) -> None:
         """Let something name a log."""
@@ -119,6 +120,10 @@ class House:
 
 
 REFERRERS = ("cursor", "record", "history", "reject", "conflict", "attempt", "event")
+
+
+def key_of(table: str) -> str:
+    return "idempotency_key" if table == "push_attempts" else "id::text"
 
 
 def attempt(number: str, state: str = "planned", *, settled_at: datetime | None = None) -> dict[str, Any]:
@@ -191,9 +196,7 @@ def test_attempts_go_when_they_are_settled_and_old(house: House, rows: list[tupl
     for number, (state, age) in enumerate(rows):
         settled = state in ("succeeded", "failed", "superseded")
         at = NOW - age * DAY
-        row = house.insert(
-            "push_attempts", **attempt(str(number), state, settled_at=at if settled else None), planned_at=at
-        )
+        row = house.insert("push_attempts", **attempt(str(number), state, settled_at=at if settled else None))
         if not settled or age < 30:
             kept.add(row)
     assert house.purge(Kept.ATTEMPTS, dry_run=True).removed == len(rows) - len(kept)

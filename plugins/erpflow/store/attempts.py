@@ -8,7 +8,6 @@ that comes in under an older token is refused: whoever holds the new one has loo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -50,10 +49,10 @@ WHERE (SELECT fencing_token FROM erpflow.erp_sync_configs WHERE id = %(config)s)
 """
 
 UNSETTLED: Final = """
-SELECT id::text, log_id::text, local_id, remote_id, operation, idempotency_key, request::text, sent_at,
-       agreed_local::text, local_hash, before
+SELECT log_id::text, local_id, remote_id, operation, idempotency_key, request::text, agreed_local::text, local_hash,
+       before
 FROM erpflow.erp_push_attempts
-WHERE sync_config_id = %s AND state IN ('planned', 'sent', 'unknown') ORDER BY sent_at, id LIMIT %s
+WHERE sync_config_id = %s AND state IN ('planned', 'sent', 'unknown') ORDER BY sent_at, idempotency_key LIMIT %s
 """
 
 # A settled attempt is a line in the ledger: what was sent is needed to settle it, and no longer. That a crash of the
@@ -102,8 +101,6 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     local_hash: int | None
     before: Texts | None
     log_id: SyncLogId | None = None
-    sent_at: datetime | None = None
-    id: str = ""
 
     @property
     def sent(self) -> dict[str, Any]:
@@ -184,7 +181,7 @@ def settled_in(connection: Connection, log_id: SyncLogId) -> set[tuple[str, str]
 
 
 def _attempt(row: Sequence[Any]) -> Attempt:
-    id_, log_id, local_id, remote_id, operation, key, request, sent_at, agreed_local, local_hash, before = row
+    log_id, local_id, remote_id, operation, key, request, agreed_local, local_hash, before = row
     return Attempt(
         local_id=local_id,
         remote_id=remote_id,
@@ -195,6 +192,4 @@ def _attempt(row: Sequence[Any]) -> Attempt:
         local_hash=local_hash,
         before=before,
         log_id=log_id,
-        sent_at=sent_at,
-        id=id_,
     )

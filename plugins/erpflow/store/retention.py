@@ -29,8 +29,8 @@ _SETTLED: Final = {
 }
 
 _DELETE_SETTLED: Final = """
-WITH old AS (SELECT id FROM erpflow.{table} WHERE {settled} LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-DELETE FROM erpflow.{table} t USING old WHERE t.id = old.id
+WITH old AS MATERIALIZED (SELECT ctid FROM erpflow.{table} WHERE {settled} LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+DELETE FROM erpflow.{table} t USING old WHERE t.ctid = old.ctid
 """
 
 _COUNT_SETTLED: Final = "SELECT count(*) FROM erpflow.{table} WHERE {settled}"
