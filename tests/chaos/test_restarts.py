@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import psycopg
@@ -32,6 +32,9 @@ from tests.two_way import TwoWayConnector, TwoWayShop
 
 CUSTOMERS = 120
 CHUNK = 40
+
+TIMES = 2
+"""So often each moment comes at least, also on the first day."""
 
 SIDES = "SELECT email, name, phone FROM app.customers"
 OPEN = "SELECT count(*) FROM erpflow.erp_push_attempts WHERE state IN ('planned', 'sent', 'unknown')"
@@ -63,9 +66,27 @@ class Cluster:
         with psycopg.connect(self.url, autocommit=True) as admin:
             admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
             admin.execute("SELECT pg_reload_conf()")
+            self._wait_with_a_commit(admin)
         self._watcher = Thread(target=self._cut_off_once_somebody_waits)
         self._watcher.start()
-        time.sleep(0.3)  # the server has read its settings by then
+
+    def _wait_with_a_commit(self, admin: psycopg.Connection[Any]) -> None:
+        """The server heeds its settings when it comes to it: it has once a commit of ours has had to wait."""
+        has_waited, deadline = Event(), time.monotonic() + 30
+
+        def commit() -> None:
+            while not has_waited.is_set():
+                own.execute("SELECT pg_logical_emit_message(true, 'restarts', '')")
+
+        with psycopg.connect(self.url, autocommit=True) as own:
+            committing = Thread(target=commit)
+            committing.start()
+            while admin.execute(WAITING).fetchone() == (0,):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            has_waited.set()
+            admin.execute("SELECT pg_cancel_backend(%s)", (own.info.backend_pid,))
+            committing.join()
 
     def _cut_off_once_somebody_waits(self) -> None:
         deadline = time.monotonic() + 30
@@ -201,7 +222,7 @@ def test_a_server_that_is_cut_off_in_copy_and_in_commits_loses_nothing_and_appli
             log_id = shop.logs("customer", direction=direction)[direction]
             if direction == MOMENTS[moment][0]:
                 with (
-                    cutting_off(cluster, moment, number=dice.randrange(1, 4)),
+                    cutting_off(cluster, moment, number=dice.randint(1, TIMES)),
                     pytest.raises(DatabaseUnavailable, match=r"nothing is half done|does not answer"),
                 ):
                     run(shop, log_id, direction)
