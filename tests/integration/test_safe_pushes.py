@@ -168,6 +168,20 @@ def test_nothing_is_sent_again_that_the_mapping_does_not_create_any_more(shop: T
     assert shop.rows("SELECT state FROM erpflow.erp_push_attempts") == [("superseded",)]
 
 
+def test_what_was_sent_before_the_mapping_named_an_external_id_is_found_by_its_natural_key(shop: TwoWayShop) -> None:
+    """It carries no external id, so sent again it would be made again."""
+    text = shop.mappings["customer"]
+    shop.use(text.replace(", external_id: origin", ""))
+    shop.do(MANY.format(2))
+    leave_open(shop, when="after")
+    assert by_email(shop) == {"1@x.y": 1}
+    shop.use(text)
+    shop.push()
+    assert by_email(shop) == {"1@x.y": 1, "2@x.y": 1}
+    made = {str(record["email"]): "origin" in record for record in shop.vendor.records.values()}
+    assert made == {"1@x.y": False, "2@x.y": True}
+
+
 def test_a_dry_run_sends_nothing_again(shop: TwoWayShop) -> None:
     shop.do(MANY.format(1))
     leave_open(shop)

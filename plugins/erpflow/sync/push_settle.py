@@ -109,8 +109,8 @@ class Settler:
         if self._is_repeatable():
             return self._send_again(creates)
         results = self._looked_for(creates)
-        lost = [each for each in creates if self._is_lost(results.get(each.idempotency_key))]
-        if not lost or not self._may_send_again():
+        lost = [each for each in creates if self._carries(each) and self._is_lost(results.get(each.idempotency_key))]
+        if not lost or Operation.CREATE not in allowed_writes(self._mapping, self._spec):
             return results
         sent = self._send_again(lost)
         # What is refused now is not there, or is there since the look-up: then it was refused for its external id.
@@ -143,13 +143,15 @@ class Settler:
     def _is_repeatable(self) -> bool:
         return self._mapping.remote.external_id is None and self._spec.repeatable_create
 
-    def _may_send_again(self) -> bool:
-        creates = Operation.CREATE in allowed_writes(self._mapping, self._spec)
-        return creates and self._mapping.remote.external_id is not None
+    def _carries(self, attempt: Attempt) -> bool:
+        """Whether its external id went along: the mapping may name one only since then, or another field for it."""
+        external_id = self._mapping.remote.external_id
+        return external_id is not None and dig(attempt.sent, parse_path(external_id)) == attempt.idempotency_key
 
     def _key(self, attempt: Attempt) -> dict[str, Any]:
-        external_id = self._mapping.remote.external_id
-        return {external_id: attempt.idempotency_key} if external_id is not None else self._key_of(attempt.sent)
+        if self._carries(attempt):
+            return {str(self._mapping.remote.external_id): attempt.idempotency_key}
+        return self._key_of(attempt.sent)
 
     def _create(self, attempt: Attempt, found: list[RemoteId] | None) -> WriteResult:
         if attempt.remote_id is not None:  # the vendor had said so, and only its record is still to be read
