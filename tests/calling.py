@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from erpflow.api import serving
+from erpflow.api import receiving, serving
 from erpflow.api.app import mounted
 from erpflow.api.rights import Right
 from erpflow.api.surroundings import Person, Surroundings
@@ -155,6 +155,7 @@ async def _person(request: Request) -> Person | None:
 
 def serve(database: Database, **changes: Any) -> Iterator[Api]:
     """The API over a database, with every app mounted where Airflow mounts it; the environment names the rest."""
+    receiving._waking = receiving._Waking()  # a server of its own: no other has just woken the drain
     runs = EngineRuns()
     around = replace(serving.surroundings(runs, public_url="https://erp.example"), person=_person, **changes)
     with TestClient(mounted(around)) as client:

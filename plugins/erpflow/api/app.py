@@ -6,7 +6,8 @@ comes as Surroundings.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
@@ -14,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from erpflow import __version__
-from erpflow.api.bounds import LARGEST, BoundedBodies
+from erpflow.api.bounds import LARGEST, BoundedBodies, as_problem
 from erpflow.api.event_hub import EventHub
 from erpflow.api.idempotency import IdempotentRoute
 from erpflow.api.problems import RESPONSES, Problem, add_problems
@@ -126,12 +127,14 @@ def mounted(surroundings: Surroundings) -> Starlette:
     return root
 
 
-def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter], *, largest: int = LARGEST) -> FastAPI:
+def _app(title: str, surroundings: Surroundings, routers: Sequence[APIRouter], *, largest: int = LARGEST) -> FastAPI:
+    # Whoever refuses a body does not know yet for which route it is.
+    is_plain = all(_is_plain(router) for router in routers)
     app = FastAPI(
         title=title,
         version=__version__,
         redoc_url=None,
-        middleware=[Middleware(BoundedBodies, largest=largest)],
+        middleware=[Middleware(BoundedBodies, largest=largest, refuse=wording.refuse_body if is_plain else as_problem)],
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -140,10 +143,25 @@ def _app(title: str, surroundings: Surroundings, routers: Iterable[APIRouter], *
     add_problems(app)
     app.router.route_class = IdempotentRoute
     for router in routers:
-        is_plain = issubclass(router.route_class, wording.PlainlyWorded)
-        app.include_router(router, responses=wording.RESPONSES if is_plain else RESPONSES)
+        app.include_router(router, responses=_refusals(router, has_plain_frame=is_plain))
     _describe_refusals(app)
     return app
+
+
+def _is_plain(router: APIRouter) -> bool:
+    return issubclass(router.route_class, wording.PlainlyWorded)
+
+
+def _refusals(router: APIRouter, *, has_plain_frame: bool) -> dict[int | str, dict[str, Any]]:
+    """What the routes of a router may answer besides success; both ways where the frame around them has another."""
+    if not _is_plain(router):
+        return RESPONSES
+    if has_plain_frame:
+        return wording.RESPONSES
+    return {
+        status: said | {"content": said["content"] | RESPONSES[status]["content"]}
+        for status, said in wording.RESPONSES.items()
+    }
 
 
 def _describe_refusals(app: FastAPI) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from erpflow.api import problems
@@ -15,6 +17,14 @@ LARGEST = 2 * 1024 * 1024
 PATIENCE_S = 20.0
 """For a whole body; whoever dribbles longer holds a connection, not a worker."""
 
+Refuse = Callable[[HTTPStatus, str, dict[str, str]], Response]
+"""The answer to a body that is not taken: its status, why, and headers that go with it."""
+
+
+def as_problem(status: HTTPStatus, why: str, headers: dict[str, str]) -> Response:
+    """As every error of the API."""
+    return problems.answer(status, status.name.lower(), why, headers=headers)
+
 
 class BoundedBodies:
     """Reads a request's body whole, then hands it on; answers 413 when it is too large, 408 when it takes too long.
@@ -22,8 +32,11 @@ class BoundedBodies:
     A compressed body is refused (415): nobody has to unpack what a stranger packed.
     """
 
-    def __init__(self, app: ASGIApp, *, largest: int = LARGEST, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, app: ASGIApp, *, largest: int = LARGEST, patience_s: float = PATIENCE_S, refuse: Refuse = as_problem
+    ) -> None:
         self.app = app
+        self.refuse = refuse
         self.largest = largest
         self.patience_s = patience_s
 
@@ -45,7 +58,7 @@ class BoundedBodies:
             status, detail = refused
             # What is still to come is not read: the connection cannot be used again.
             gone = {"Connection": "close"}
-            await problems.answer(status, status.name.lower(), detail, headers=gone)(scope, receive, send)
+            await self.refuse(status, detail, gone)(scope, receive, send)
             return
         given = False
 

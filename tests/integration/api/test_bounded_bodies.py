@@ -36,6 +36,14 @@ def test_a_body_over_two_mebibytes_is_refused_whether_it_says_its_length_or_not(
     assert refusal(api.client.post(KEYS, content=parts, headers=JSON))[0] == 413
 
 
+@pytest.mark.parametrize("prefix", ["/api/customers", "/api/metakocka", "/api/integrations/veekaart"])
+def test_whoever_expects_other_words_of_errors_gets_them_for_a_body_too(api: Api, prefix: str) -> None:
+    answer = api.client.post(f"{prefix}/sync", content=b"x" * (LARGEST + 1), headers=JSON)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (413, "application/json")
+    assert answer.json() == {"success": False, "error": "The body is larger than 2,097,152 bytes."}
+    assert answer.headers["Connection"] == "close"
+
+
 def test_a_packed_body_is_refused_before_it_is_unpacked(api: Api) -> None:
     bomb = gzip.compress(b'{"name": "' + b"x" * 50_000_000 + b'"}')
     headers = {**JSON, "Content-Encoding": "gzip"}

@@ -26,6 +26,8 @@ NEVER_END = "/events/stream"
 EXAMPLES = 10
 
 AWAY = [502, 503]
+NOT_TAKEN = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, *AWAY]
+"""How what is not as described is refused; too large is one way not to be."""
 REFUSED = [*range(200, 400), 401, 403, 404, 409, 422, *AWAY]
 """What is well-formed may still be refused for what it means, or because a vendor is not there."""
 
@@ -34,6 +36,7 @@ def config() -> SchemathesisConfig:
     found = SchemathesisConfig()
     checks = found.projects.default.checks
     checks.positive_data_acceptance.expected_statuses = [str(status) for status in REFUSED]
+    checks.negative_data_rejection.expected_statuses = [str(status) for status in NOT_TAKEN]
     checks.not_a_server_error.expected_statuses = [str(status) for status in [*range(200, 500), *AWAY]]
     return found
 

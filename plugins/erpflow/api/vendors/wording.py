@@ -58,10 +58,23 @@ RESPONSES = refusals(Refusal.__name__, "application/json")
 """What these routes may answer besides success."""
 
 
-def refusal(status: int, error: str, *, details: object = None, code: str | None = None) -> Response:
+def refusal(
+    status: int,
+    error: str,
+    *,
+    details: object = None,
+    code: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
     """An error of these routes."""
     body = {"success": False, "error": error, "code": code, "details": details}
-    return JSONResponse({name: value for name, value in body.items() if value is not None}, status_code=status)
+    said = {name: value for name, value in body.items() if value is not None}
+    return JSONResponse(said, status_code=status, headers=headers)
+
+
+def refuse_body(status: HTTPStatus, why: str, headers: dict[str, str]) -> Response:
+    """The answer to a body that is too large, too slow or packed. See `bounds.Refuse`."""
+    return refusal(status, why, headers=headers)
 
 
 def _answer(request: Request, error: Exception) -> Response:
