@@ -60,9 +60,9 @@ def encode(record: Mapping[str, Any]) -> bytes:
 
 
 def order_id_of(body: bytes) -> str | None:
-    """What the order of a body is called, whatever else is wrong with it; None when not even that is said."""
+    """What the order of a body is called, whatever else is wrong with it; None when not even that can be used."""
     try:
-        return _text(_object(body), "order_id")
+        return _name(_object(body))
     except RecordRejected:
         return None
 
@@ -72,10 +72,10 @@ def order_of(body: bytes) -> PostedOrder:
     found = _object(body)
     if any(found.get(name) in (None, "", [], {}) for name in REQUIRED):
         raise _refused("", MISSING, f"Missing required fields: {', '.join(REQUIRED)}")
-    order_id = _text(found, "order_id")
+    order_id = _name(found)
     customer, items = found["customer"], found["items"]
-    if order_id is None or len(order_id) > LONGEST_ID:
-        raise _refused("order_id", "type", f"order_id: a text of 1 to {LONGEST_ID} characters is expected")
+    if order_id is None:
+        raise _refused("order_id", "type", f"order_id: a text of 1 to {LONGEST_ID} printable characters is expected")
     if not isinstance(customer, dict):
         raise _refused("customer", "type", "customer: an object is expected")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or len(items) > LINES_AT_MOST:
@@ -241,6 +241,12 @@ def _amount(
 
 def _cents(number: Decimal) -> Decimal:
     return number.quantize(_CENT, ROUND_HALF_UP)
+
+
+def _name(found: Mapping[str, Any]) -> str | None:
+    """The id of an order, which is kept, searched for and shown; None for one that cannot be."""
+    order_id = _text(found, "order_id")
+    return order_id if order_id and len(order_id) <= LONGEST_ID and order_id.isprintable() else None
 
 
 def _text(found: Mapping[str, Any], name: str) -> str | None:

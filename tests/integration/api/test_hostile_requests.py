@@ -31,11 +31,15 @@ NOT_TAKEN = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, *AWAY]
 REFUSED = [*range(200, 400), 401, 403, 404, 409, 422, *AWAY]
 """What is well-formed may still be refused for what it means, or because a vendor is not there."""
 
+ALSO_REFUSED = {"/api/webhooks/veekaart": [400]}
+"""An order may be any object: one that lacks what an order must have is kept as it came, and answered with 400."""
 
-def config() -> SchemathesisConfig:
+
+def config(prefix: str) -> SchemathesisConfig:
     found = SchemathesisConfig()
     checks = found.projects.default.checks
-    checks.positive_data_acceptance.expected_statuses = [str(status) for status in REFUSED]
+    refused = [*REFUSED, *ALSO_REFUSED.get(prefix, ())]
+    checks.positive_data_acceptance.expected_statuses = [str(status) for status in refused]
     checks.negative_data_rejection.expected_statuses = [str(status) for status in NOT_TAKEN]
     checks.not_a_server_error.expected_statuses = [str(status) for status in [*range(200, 500), *AWAY]]
     return found
@@ -83,7 +87,7 @@ def test_every_endpoint_answers_as_it_says_it_does(connected: Api, prefix: str, 
     api = connected
     api.runs.carries_out = False
     headers = {"Authorization": api.client.headers["Authorization"]}
-    schema = schemathesis.openapi.from_asgi(f"{prefix}/openapi.json", api.client.app, config=config())
+    schema = schemathesis.openapi.from_asgi(f"{prefix}/openapi.json", api.client.app, config=config(prefix))
     wrong: list[str] = []
     for found in schema.exclude(path_regex=NEVER_END).get_all_operations():
         operation = found.ok()

@@ -226,6 +226,7 @@ WRONG: tuple[tuple[bytes, int, str], ...] = (
     (json.dumps(order(customer=None)).encode(), 400, "Missing required fields: "),
     (json.dumps(order(items=[])).encode(), 400, "Missing required fields: "),
     (json.dumps(order(order_id={})).encode(), 400, "Missing required fields: "),
+    (json.dumps(order("VK\x00", tax_amount="much")).encode(), 422, "order_id: a text of 1 to"),
     (json.dumps(order(items=[LINE | {"quantity": -1}])).encode(), 422, "items[1].quantity: a number of 0 or more"),
     (json.dumps(order(items=[LINE | {"price": "1e9999"}])).encode(), 422, "items[1].price: "),
     (json.dumps(order(items=["PA-65W"])).encode(), 422, "items: a list"),
