@@ -126,7 +126,13 @@ def test_what_is_settled_waits_for_nobody(office: Office) -> None:
 
 
 def test_what_has_lost_its_connection_is_told_by_its_system(office: Office) -> None:
-    owner = connection(office, "texts", system="msg91", days=1)
-    message(office, owner, "unknown", settled_at=NOW - DAY)
-    office.shop.do("DELETE FROM erpflow.erp_connections WHERE name = 'texts'")
-    assert waiting(office) == [(WaitingKind.MESSAGES, "msg91", 1, NOW - DAY)]
+    for system in ("msg91", "sendgrid"):
+        owner = connection(office, system, system=system, days=1)
+        message(office, owner, "unknown", system=system, settled_at=NOW - DAY)
+        office.shop.do(f"DELETE FROM erpflow.erp_connections WHERE name = '{system}'")
+    assert waiting(office) == [(WaitingKind.MESSAGES, system, 1, NOW - DAY) for system in ("msg91", "sendgrid")]
+    office.look()
+    assert sorted(each.subject for each in office.inboxes[0].got) == [
+        "[erpflow] msg91: 1 message waits for a person",
+        "[erpflow] sendgrid: 1 message waits for a person",
+    ]

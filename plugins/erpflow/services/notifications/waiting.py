@@ -41,7 +41,7 @@ _WORDS: Final[Mapping[WaitingKind, _Words]] = {
     WaitingKind.EVENTS: _Words(
         "webhook event",
         "is parked: it could not be applied, and nothing happens to it any more",
-        "GET /webhook-events?state=parked says why. Mend it, then replay: POST /webhook-events/{id}/replay.",
+        "GET /api/erp/webhook-events?state=parked says why. Mend it, then POST /api/erp/webhook-events/{id}/replay.",
     ),
     WaitingKind.DELIVERIES: _Words(
         "outgoing message",
@@ -60,7 +60,7 @@ def _cause(waiting: Waiting) -> Cause:
     words = _WORDS[waiting.kind]
     many = counted(waiting.count, words.noun)
     return Cause(
-        key="/".join(filter(None, (CauseKind.WAITING.value, waiting.kind.value, waiting.owner))),
+        key=f"{CauseKind.WAITING.value}/{waiting.kind.value}/{waiting.owner or f'{waiting.tenant_id}/{waiting.name}'}",
         tenant_id=waiting.tenant_id,
         config_id=None,
         kind=CauseKind.WAITING,
